@@ -1,0 +1,419 @@
+"""What the notebooks share: data, model, likelihood, figures. Each piece is shown in a notebook before it is imported.
+
+x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, latent_dim). Losses are in nats per image.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+
+
+@contextlib.contextmanager
+def _without_log_lines():
+    # TensorFlow prints while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says, from C++: only the file descriptor
+    # itself can be turned away.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _without_log_lines():
+    import keras
+    from keras import layers, ops
+
+ROOT = Path(__file__).resolve().parent
+ASSETS = ROOT / "assets"
+OUTPUTS = ROOT / os.environ.get("VAE_OUTPUTS", "outputs")
+LATENT_DIM = {"digits": 32, "digits_2d": 2}
+
+plt.style.use(ASSETS / "style.mplstyle")
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    # Interrupted or on a full disk, a write must leave the file that was there before.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        message = f"Cannot write {path}: {error}. Set VAE_OUTPUTS to a folder with room that you may write to."
+        raise OSError(message) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- data
+
+SHA256 = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+
+
+def load_mnist(path=ASSETS / "mnist.npz"):
+    """Return MNIST as keras.datasets.mnist.load_data() does: (x_train, y_train), (x_test, y_test), all uint8.
+
+    x_train is (60000, 28, 28) with labels (60000,), x_test (10000, 28, 28) with labels (10000,). The arrays come from
+    `path`, or, only where that file does not exist, from Keras's own download; their SHA-256 are checked either way.
+
+    Raises ValueError if the file is damaged, FileNotFoundError if there is neither a file nor a download.
+    """
+    path = Path(path)
+    if path.exists():
+        mend = f"Restore the file with `git checkout -- {path.name}` in its folder, or delete it to download MNIST."
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in SHA256}
+        except Exception as error:  # a damaged zip can fail in a dozen ways, and they all mean the same
+            raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}). {mend}") from error
+    else:
+        mend = "Keras's download is not MNIST: delete ~/.keras/datasets/mnist.npz and try again."
+        try:
+            (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+        except Exception as error:
+            raise FileNotFoundError(
+                f"{path} is missing and MNIST could not be downloaded ({error}): "
+                "restore the file with `git checkout -- assets/mnist.npz`, or connect to the internet and try again."
+            ) from error
+        arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    for name, array in arrays.items():
+        if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != SHA256[name]:
+            raise ValueError(f"{path} is damaged: its {name} is not MNIST's (SHA-256 differs). {mend}")
+    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def check_images(x):
+    """Raise a ValueError that says what is wrong unless x is (n, 28, 28), n > 0, in [0, 1], without NaN."""
+    x = ops.convert_to_numpy(x)
+    if x.ndim != 3 or x.shape[1:] != (28, 28) or len(x) == 0:
+        raise ValueError(f"images must have the shape (n, 28, 28) with n > 0, not {x.shape}")
+    if np.isnan(x).any():
+        raise ValueError("images hold NaN")
+    if x.min() < 0 or x.max() > 1:
+        raise ValueError(
+            f"images must lie in [0, 1], but these go from {x.min():g} to {x.max():g}: divide 0..255 by 255"
+        )
+
+
+def binarize(x, seed):
+    """Draw black-and-white images, float32 (n, 28, 28): a pixel is 1 with its grey level in x as probability.
+
+    The same seed (an integer, or a sequence of them) gives the same draw.
+    """
+    check_images(x)
+    return (np.random.default_rng(seed).random(x.shape, dtype="float32") < x).astype("float32")
+
+
+class BinarizedBatches(keras.utils.PyDataset):
+    """Batches of x, shuffled and binarised anew in every epoch; the draw depends on seed, epoch and batch alone."""
+
+    def __init__(self, x, batch_size=250, seed=0):
+        super().__init__()
+        check_images(x)
+        self.x, self.batch_size, self.seed = x, batch_size, seed
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch, logs=None):
+        """Go to an epoch; also fits in a LambdaCallback(on_epoch_begin=...), so that a resumed training goes on."""
+        self.epoch = epoch
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+
+    def on_epoch_end(self):
+        self.start_epoch(self.epoch + 1)
+
+    def __len__(self):
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index):
+        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        return binarize(self.x[chosen], [self.seed, self.epoch, index])
+
+
+# --------------------------------------------------------------------------------------------------------------- model
+
+
+def kl_divergence(mean, log_var):
+    """KL from N(mean, diag(exp(log_var))) to N(0, I): (n, latent_dim) each in, nats per image (n,) out."""
+    return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) - 1 - log_var, axis=-1)
+
+
+def reconstruction_loss(x, logits):
+    """-log p(x|z) of pixels that are Bernoulli with these logits: (n, 28, 28) each in, nats per image (n,) out."""
+    return ops.sum(ops.softplus(logits) - x * logits, axis=(-2, -1))
+
+
+@keras.saving.register_keras_serializable("vae")
+class Sampling(layers.Layer):
+    """Draw z from N(mean, diag(exp(log_var))) as mean + standard deviation * noise, fresh noise at every call."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, mean, log_var):
+        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
+        return mean + ops.exp(0.5 * log_var) * noise
+
+
+def checked(method):
+    """Let fit, evaluate or predict look at the images, or a data set's first batch, before any time is lost."""
+
+    def first_images(data):
+        if isinstance(data, (tuple, list)):
+            data = data[0]
+        if isinstance(data, keras.utils.PyDataset):
+            return first_images(data[0])
+        if hasattr(data, "__array__"):
+            return data
+        # What is its own iterator would lose the batch that is looked at.
+        return None if iter(data) is data else first_images(next(iter(data)))
+
+    @functools.wraps(method)
+    def check_then_run(self, x, *args, **kwargs):
+        for data in (x, kwargs.get("validation_data")):
+            images = None if data is None else first_images(data)
+            if images is not None:
+                check_images(images)
+        return method(self, x, *args, **kwargs)
+
+    return check_then_run
+
+
+@keras.saving.register_keras_serializable("vae")
+class VAE(keras.Model):
+    """A variational autoencoder whose loss is the negative ELBO in nats per image (Kingma & Welling, 2014).
+
+    encoder: x (n, 28, 28) -> (mean, log_var), each (n, latent_dim). decoder: z (n, latent_dim) -> logits (n, 28, 28).
+    Calling the model, or predict, gives (logits, mean, log_var). fit, evaluate and predict raise a ValueError where
+    the images, or the first batch of a data set, are not (n, 28, 28), not in [0, 1], or hold NaN.
+    """
+
+    def __init__(self, encoder, decoder, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder, self.sampling, self.decoder = encoder, Sampling(), decoder
+        self.reconstruction = keras.metrics.Mean(name="reconstruction")
+        self.kl = keras.metrics.Mean(name="kl")
+
+    def call(self, x):
+        mean, log_var = self.encoder(x)
+        z = self.sampling(mean, log_var)
+        return self.decoder(z), mean, log_var
+
+    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
+        logits, mean, log_var = (ops.cast(output, "float32") for output in y_pred)
+        reconstruction = reconstruction_loss(ops.cast(x, "float32"), logits)
+        kl = kl_divergence(mean, log_var)
+        self.reconstruction.update_state(reconstruction)
+        self.kl.update_state(kl)
+        return ops.mean(reconstruction + kl)
+
+    fit, evaluate, predict = checked(keras.Model.fit), checked(keras.Model.evaluate), checked(keras.Model.predict)
+
+    def probabilities(self, z):
+        """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
+        logits = self.decoder.predict(np.asarray(z), batch_size=1000, verbose=0)
+        return 1 / (1 + np.exp(-logits))
+
+    def get_config(self):
+        parts = {"encoder": self.encoder, "decoder": self.decoder}
+        return {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: keras.saving.deserialize_keras_object(part) for name, part in config.items()})
+
+
+@keras.saving.register_keras_serializable("vae")
+class Center(layers.Layer):
+    """Subtract an image that is stored with the weights: zero at first, the mean training image once it is given."""
+
+    def build(self, input_shape):
+        self.image = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="image")
+
+    def call(self, x):
+        return x - self.image
+
+
+def log_odds(probability):
+    """Return log(p / (1 - p)), with p first kept a thousandth away from 0 and 1, so that it is finite."""
+    p = np.clip(probability, 0.001, 0.999)
+    return np.log(p / (1 - p))
+
+
+def build_vae(latent_dim, mean_image=None, hidden=500):
+    """Build a dense VAE: 784 pixels, two layers of `hidden` units, latent_dim, and the same way back; compiled.
+
+    With mean_image, (28, 28) in [0, 1], the encoder sees what differs from it and the decoder starts at its log-odds.
+    """
+    pixels = keras.Input((28, 28))
+    center = Center()
+    h = layers.Flatten()(center(pixels))
+    h = layers.Dense(hidden, activation="gelu")(h)
+    h = layers.Dense(hidden, activation="gelu")(h)
+    mean = layers.Dense(latent_dim, name="mean")(h)
+    log_var = layers.Dense(latent_dim, name="log_var")(h)
+    encoder = keras.Model(pixels, [mean, log_var], name="encoder")
+
+    z = keras.Input((latent_dim,))
+    h = layers.Dense(hidden, activation="gelu")(z)
+    h = layers.Dense(hidden, activation="gelu")(h)
+    to_logits = layers.Dense(28 * 28, name="logits")
+    decoder = keras.Model(z, layers.Reshape((28, 28))(to_logits(h)), name="decoder")
+
+    if mean_image is not None:
+        center.image.assign(mean_image)
+        to_logits.bias.assign(log_odds(mean_image).ravel())
+
+    vae = VAE(encoder, decoder)
+    vae.compile(optimizer="adam")
+    return vae
+
+
+def save_vae(vae, name):
+    """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path."""
+    path = OUTPUTS / "models" / f"{name}.weights.h5"
+    with _replacing(path) as temporary:
+        VAE(vae.encoder, vae.decoder).save_weights(temporary)
+    return path
+
+
+def load_vae(name):
+    """Build the VAE called `name` ("digits", "digits_2d") and load its weights, from OUTPUTS or else from assets/.
+
+    Prints which file that was. Raises ValueError for an unknown name, or where no file fits.
+    """
+    if name not in LATENT_DIM:
+        raise ValueError(f"There is no model {name!r}; there are {', '.join(LATENT_DIM)}")
+    vae = build_vae(LATENT_DIM[name])
+    troubles = []
+    for path in dict.fromkeys(folder / "models" / f"{name}.weights.h5" for folder in (OUTPUTS, ASSETS)):
+        if not path.exists():
+            continue
+        try:
+            vae.load_weights(path)
+        except Exception as error:  # h5py and Keras raise many kinds; all mean that these weights are of no use
+            troubles.append(f"{path} is damaged, or of another architecture ({str(error).splitlines()[0]})")
+            continue
+        for trouble in troubles:
+            print(f"Passed over: {trouble}")
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        print(f"{name}: weights from {shown.as_posix()}")
+        return vae
+    raise ValueError("; ".join(troubles) or f"{name} has no weights yet: run notebook 03, which trains and saves it")
+
+
+# ---------------------------------------------------------------------------------------------------------- likelihood
+
+
+class LogWeights(keras.Model):
+    """log p(x, z) - log q(z|x) at z = mean + standard deviation * noise: [x (n, 28, 28), noise (n, k, latent_dim)]
+    in, (n, k) nats out. Their mean over k is an ELBO; log(mean(exp())) is a tighter bound (Burda et al., 2016).
+    """
+
+    def __init__(self, vae):
+        super().__init__()
+        self.vae = vae
+
+    def call(self, inputs):
+        x, noise = inputs
+        mean, log_var = (ops.expand_dims(output, 1) for output in self.vae.encoder(x))
+        z = mean + ops.exp(0.5 * log_var) * noise
+        logits = self.vae.decoder(ops.reshape(z, (-1, z.shape[-1])))
+        logits = ops.reshape(logits, (*ops.shape(z)[:2], 28, 28))
+        log_ratio = 0.5 * ops.sum(ops.square(noise) + log_var - ops.square(z), axis=-1)
+        return log_ratio - reconstruction_loss(ops.expand_dims(x, 1), logits)
+
+
+def log_likelihood(vae, x, num_samples=500, seed=0):
+    """Bound log p(x) from below with num_samples importance samples of q(z|x): NumPy, nats per image, (n,).
+
+    x holds black-and-white images, (n, 28, 28). On average the bound rises with num_samples and never passes log p(x)
+    (Burda et al., 2016). At most 5,000 codes are decoded at a time, so memory does not grow with either number.
+    """
+    check_images(x)
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+    log_weights = LogWeights(vae)
+    log_weights.compile(jit_compile=keras.backend.backend() == "tensorflow" or "auto")
+    rng = np.random.default_rng(seed)
+    k = min(num_samples, 5000)
+    n = min(len(x), 5000 // k)
+    bounds = []
+    for images in np.split(x, range(n, len(x), n)):
+        total = np.full(len(images), -np.inf)
+        for done in range(0, num_samples, k):
+            shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
+            batch = log_weights.predict_on_batch([images, rng.standard_normal(shape, dtype="float32")])
+            total = np.logaddexp(total, np.logaddexp.reduce(batch, axis=1))
+        bounds.append(total - np.log(num_samples))
+    return np.concatenate(bounds)
+
+
+# ------------------------------------------------------------------------------------------------------------- figures
+
+
+def show_digits(x, row_labels=(), column_labels=(), width=None):
+    """Show images (rows, columns, 28, 28) in [0, 1] as one grid, ink black, and return the figure."""
+    rows, columns = x.shape[:2]
+    framed = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    grid = framed.transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
+    width = width or 0.7 * columns
+    figure, axes = plt.subplots(figsize=(width, width * rows / columns))
+    axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1)
+    axes.set_xticks(30 * np.arange(len(column_labels)) + 14.5, column_labels)
+    axes.set_yticks(30 * np.arange(len(row_labels)) + 14.5, row_labels)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def save_figure(figure, name):
+    """Write a figure to OUTPUTS/images/<name>.png and return that path."""
+    path = OUTPUTS / "images" / f"{name}.png"
+    with _replacing(path) as temporary:
+        figure.savefig(temporary)
+    return path
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One line that fills up while fit runs: it is replaced in place, so that a stored notebook holds only its end."""
+
+    def on_train_begin(self, logs=None):
+        self.start, self.test = time.time(), ""
+        self.line = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        epochs = self.params["epochs"]
+        full = int(20 * (self.epoch + (batch + 1) / self.params["steps"]) / epochs)
+        text = f"{'█' * full}{'░' * (20 - full)} epoch {self.epoch + 1} of {epochs}, {time.time() - self.start:.0f} s: "
+        text += f"loss {logs['loss']:.1f} = reconstruction {logs['reconstruction']:.1f} + KL {logs['kl']:.1f}"
+        self.line.update({"text/plain": text + self.test}, raw=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_loss" in logs:
+            self.test = f"; test loss {logs['val_loss']:.1f}"
+            self.on_train_batch_end(self.params["steps"] - 1, logs)
