@@ -213,6 +213,7 @@ class VAE(keras.Model):
         self.encoder, self.sampling, self.decoder = encoder, Sampling(), decoder
         self.reconstruction = keras.metrics.Mean(name="reconstruction")
         self.kl = keras.metrics.Mean(name="kl")
+        self.built = True  # for its parts are
 
     def call(self, x):
         mean, log_var = self.encoder(x)
@@ -310,7 +311,7 @@ def load_vae(name):
         if not path.exists():
             continue
         try:
-            vae.load_weights(path)
+            VAE(vae.encoder, vae.decoder).load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; all mean that these weights are of no use
             troubles.append(f"{path} is damaged, or of another architecture ({str(error).splitlines()[0]})")
             continue
