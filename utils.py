@@ -6,6 +6,7 @@ x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, laten
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import sys
 import time
@@ -35,6 +36,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_log_lines():
     import keras
     from keras import layers, ops
+
+# TensorFlow warns of "retracing" when images come in batches of several sizes, as they do here for good reasons.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).resolve().parent
 ASSETS = ROOT / "assets"
@@ -345,6 +349,13 @@ class LogWeights(keras.Model):
         return log_ratio - reconstruction_loss(ops.expand_dims(x, 1), logits)
 
 
+@functools.lru_cache(maxsize=2)
+def _compiled_log_weights(vae):
+    log_weights = LogWeights(vae)
+    log_weights.compile(jit_compile=keras.backend.backend() == "tensorflow" or "auto")
+    return log_weights
+
+
 def log_likelihood(vae, x, num_samples=500, seed=0):
     """Bound log p(x) from below with num_samples importance samples of q(z|x): NumPy, nats per image, (n,).
 
@@ -354,8 +365,7 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
     check_images(x)
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, not {num_samples}")
-    log_weights = LogWeights(vae)
-    log_weights.compile(jit_compile=keras.backend.backend() == "tensorflow" or "auto")
+    log_weights = _compiled_log_weights(vae)
     rng = np.random.default_rng(seed)
     k = min(num_samples, 5000)
     n = min(len(x), 5000 // k)
@@ -378,9 +388,9 @@ def show_digits(x, row_labels=(), column_labels=(), width=None):
     rows, columns = x.shape[:2]
     framed = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     grid = framed.transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
-    width = width or 0.7 * columns
+    width = width or 0.6 * columns
     figure, axes = plt.subplots(figsize=(width, width * rows / columns))
-    axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1)
+    axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks(30 * np.arange(len(column_labels)) + 14.5, column_labels)
     axes.set_yticks(30 * np.arange(len(row_labels)) + 14.5, row_labels)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)

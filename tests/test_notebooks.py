@@ -1,0 +1,282 @@
+"""What a reader sees in a notebook before a cell is run, and what holds for the series as a whole."""
+
+import ast
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("assets/*.md")), *NOTEBOOKS]
+
+COLAB = re.compile(r"\[!\[[^\]]+\]\([^)]+\)\]\((https://colab\.research\.google\.com/github/[^)\s]+)\)")
+MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(tmp|home|root|work|Users)\b|\bC:\\")
+NOISE = re.compile(r"Warning|cuda|oneDNN|absl::|\bat 0x[0-9a-fA-F]|Traceback|TF-TRT")
+README_FIGURES = {
+    "01_data_exploration": {"training_samples", "test_samples"},
+    "04_evaluation": {"eval_samples_training", "eval_samples_test"},
+}
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@cache
+def cells(path, kind):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind and cell.source.strip()]
+
+
+def texts(cell):
+    """Yield what the outputs of a cell say in words."""
+    for output in cell.outputs:
+        yield output.get("text", "")
+        yield from (text for kind, text in output.get("data", {}).items() if kind.startswith("text/"))
+
+
+def markdown(path):
+    """Return a page's, or a notebook's, markdown."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(cell.source for cell in cells(path, "markdown"))
+
+
+def headings(text):
+    """Return (level, title) of each heading: a # in a code block is none."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [(len(marks), title.strip()) for marks, title in re.findall(r"^(#+) (.*)$", text, re.MULTILINE)]
+
+
+def links(text):
+    """Return the targets of all links and images outside code and formulas."""
+    text = re.sub(r"^```.*?^```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r'\]\(([^)\s]+)|(?:src|href)="([^"]+)"|^\[[^\]]+\]: (\S+)', text, re.MULTILINE)
+    return [next(filter(None, groups)) for groups in found]
+
+
+def anchors(path):
+    """Return what may stand behind the # of a link to a page, as GitHub and Jupyter make it from the headings."""
+    titles = [title for _, title in headings(markdown(path))]
+    if path.suffix == ".md":
+        return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    return {title.replace(" ", "-") for title in titles}
+
+
+def parsed(path):
+    """Return the code of a notebook as syntax trees, one for each cell; the setup cell may clone the repository."""
+    sources = [cell.source for cell in cells(path, "code")]
+    sources[:1] = [re.sub(r"^( *)!git clone .*", r"\1pass", source, flags=re.MULTILINE) for source in sources[:1]]
+    return [ast.parse(source, path.name) for source in sources]
+
+
+def definitions(trees):
+    """Return (name, code without docstrings) of the functions and classes at the top level, as Python reads them."""
+    found = []
+    for tree in trees:
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                for part in ast.walk(node):
+                    if isinstance(part, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(part) is not None:
+                        part.body = part.body[1:] or [ast.Pass()]
+                found.append((node.name, ast.unparse(node)))
+    return found
+
+
+def in_utils():
+    return ast.parse((ROOT / "utils.py").read_text(encoding="utf-8"))
+
+
+def figures(path):
+    """Return the names under which a notebook saves its figures; a name has to stand in the call as it is."""
+    calls = [node for tree in parsed(path) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [call for call in calls if ast.unparse(call.func).split(".")[-1] == "save_figure"]
+    arguments = [[*call.args[1:], *(word.value for word in call.keywords if word.arg == "name")] for call in calls]
+    return {name.value for names in arguments for name in names if isinstance(name, ast.Constant)}
+
+
+def git(*arguments):
+    """Return what a git command prints here, "" where this folder is no checkout."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return ""
+    return subprocess.run(["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8").stdout
+
+
+STATUS_BEFORE = git("status", "--porcelain")
+
+
+def test_series_is_numbered_without_gaps():
+    """A missing notebook would break the series, and with none found the tests below would have nothing to fail on."""
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"{number + 1:02}_" for number in range(max(4, len(NOTEBOOKS)))]
+
+
+@each_notebook
+def test_file_is_a_valid_notebook(path):
+    """Jupyter would warn on opening it, or the next one to save it would change every cell's id."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    ids = [cell.get("id") for cell in raw["cells"]]
+    assert all(ids)
+    assert len(ids) == len(set(ids))
+    nbformat.validate(raw)
+
+
+@each_notebook
+def test_kernel_is_the_one_that_every_installation_has(path):
+    """A reader would be asked to choose a kernel, for want of the author's."""
+    kernel = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]
+    assert (kernel["name"], kernel["display_name"]) == ("python3", "Python 3")
+
+
+@each_notebook
+def test_was_run_from_top_to_bottom(path):
+    """The stored outputs might come from other code, or another order, than the reader sees."""
+    counts = [cell.execution_count for cell in cells(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_notebook
+def test_outputs_hold_nothing_to_ignore(path):
+    """A reader would meet an error, a warning or a log line and wonder whether something is wrong."""
+    for cell in cells(path, "code"):
+        assert not [out for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"]
+        assert not [text for text in texts(cell) if NOISE.search(text)]
+
+
+@each_notebook
+def test_nothing_points_into_the_authors_machine(path):
+    """A path of the author's machine means nothing on the reader's."""
+    shown = [cell.source for kind in ("markdown", "code", "raw") for cell in cells(path, kind)]
+    shown += [text for cell in cells(path, "code") for text in texts(cell)]
+    assert not [text for text in shown if MACHINE_PATH.search(text)]
+
+
+@each_notebook
+def test_checked_cells_have_something_to_check(path):
+    """An output that looks checked would not be: nbval passes a cell without a stored text, and unknown tags."""
+    for cell in cells(path, "code"):
+        tags = cell.metadata.get("tags", [])
+        assert set(tags) <= {"nbval-check-output"}
+        assert not tags or any(text.strip() for text in texts(cell)), cell.source
+        assert not re.search(r"^\s*#\s*(NBVAL|PYTEST_VALIDATE)_", cell.source, re.MULTILINE), "use a tag instead"
+
+
+@each_notebook
+def test_code_is_plain_python(path):
+    """A misspelt magic makes the rest of its cell pass without being run, and only the setup cell may need a shell."""
+    parsed(path)
+
+
+@each_notebook
+def test_setup_is_the_same_everywhere(path):
+    """A notebook opened alone, in Colab or elsewhere, would not find its helpers the way the others do."""
+    assert cells(path, "code")[0].source == cells(NOTEBOOKS[0], "code")[0].source
+
+
+@each_notebook
+def test_first_cell_says_what_awaits_the_reader(path):
+    """A reader could not tell from the top what the notebook is for, what it takes and how long."""
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert [level for level, _ in headings(markdown(path))].count(1) == 1
+    for promise in ("What you'll do", "What you'll be able to do", "What you need"):
+        assert promise in first.source
+    assert re.search(r"\bminutes?\b", first.source)
+
+
+@each_notebook
+def test_badge_opens_this_notebook(path):
+    """The Colab badge would open another notebook, or none."""
+    (address,) = COLAB.findall(nbformat.read(path, as_version=4).cells[0].source)
+    assert address.endswith(f"/Variational-Autoencoder/blob/main/notebooks/{path.name}")
+
+
+@each_notebook
+def test_neighbours_are_linked(path):
+    """A reader would have to go back to the README to find the next notebook."""
+    here = NOTEBOOKS.index(path)
+    neighbours = {other.name for other in NOTEBOOKS[max(0, here - 1) : here + 2]} - {path.name}
+    assert neighbours <= set(links(markdown(path)))
+
+
+@each_notebook
+def test_ends_with_summary_exercises_and_next(path):
+    """The reader would be left without what to remember, what to try and where to go."""
+    titles = [title.lower() for level, title in headings(markdown(path)) if level == 2][-3:]
+    assert len(titles) == 3
+    for title, word in zip(titles, ("summary", "exercises", "next"), strict=True):
+        assert word in title
+    assert nbformat.read(path, as_version=4).cells[-1].cell_type == "markdown"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_relative_links_lead_somewhere(path):
+    """A reader would click on a link, or look for an image, that is not there."""
+    for link in links(markdown(path)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = unquote(link).partition("#")
+        target = path.parent / target if target else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@each_notebook
+def test_cells_are_short(path):
+    """A reader would lose the thread in long cells, or wait for a page of a megabyte."""
+    lines = [[line.strip() for line in cell.source.splitlines()] for cell in cells(path, "code")]
+    lengths = [sum(line != "" and not line.startswith("#") for line in cell) for cell in lines]
+    assert statistics.median(lengths) <= 6
+    assert max(lengths) <= 45
+    assert path.stat().st_size < 1_000_000
+
+
+@each_notebook
+def test_shown_definitions_are_the_ones_in_utils(path):
+    """The reader would study other code than the later notebooks run."""
+    helpers = dict(definitions([in_utils()]))
+    for name, code in definitions(parsed(path)):
+        assert code == helpers.get(name, code)
+
+
+def test_model_is_shown_before_it_is_imported():
+    """The reader would meet the model's parts only as imports."""
+    shown = dict(definitions(parsed(ROOT / "notebooks" / "02_model.ipynb")))
+    assert shown.keys() >= {"Sampling", "kl_divergence", "VAE"}
+
+
+def test_figures_come_from_the_notebooks():
+    """A figure of the README would be one that nobody can make again."""
+    written = {path.stem: figures(path) for path in NOTEBOOKS}
+    for notebook, names in README_FIGURES.items():
+        assert names <= written[notebook]
+    assert {path.stem for path in ROOT.glob("assets/images/*.png")} <= set().union(*written.values())
+
+
+def test_no_helper_is_dead():
+    """A reader of utils.py would puzzle over code that nothing needs."""
+    trees = [tree for path in NOTEBOOKS for tree in parsed(path)]
+    trees += [ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.glob("tests/*.py")]
+    trees += in_utils().body
+    used = [{getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(tree)} for tree in trees]
+    for helper in trees:
+        if isinstance(helper, ast.FunctionDef | ast.ClassDef) and not helper.name.startswith("_"):
+            elsewhere = [names for tree, names in zip(trees, used, strict=True) if tree is not helper]
+            assert helper.name in set().union(*elsewhere)
+
+
+@pytest.mark.parametrize("command", [("check",), ("format", "--check", "--diff")], ids=lambda command: command[0])
+def test_style(command):
+    """The code would not look the same from file to file, or hold what ruff calls a mistake."""
+    subprocess.run([sys.executable, "-m", "ruff", *command], cwd=ROOT, check=True)
+
+
+def test_run_leaves_the_checkout_as_it_was():
+    """A run would leave files behind, or change one that git keeps; conftest.py puts this test last."""
+    assert git("status", "--porcelain") == STATUS_BEFORE
