@@ -232,7 +232,9 @@ class VAE(keras.Model):
         self.kl.update_state(kl)
         return ops.mean(reconstruction + kl)
 
-    fit, evaluate, predict = checked(keras.Model.fit), checked(keras.Model.evaluate), checked(keras.Model.predict)
+    fit = checked(keras.Model.fit)
+    evaluate = checked(keras.Model.evaluate)
+    predict = checked(keras.Model.predict)
 
     def probabilities(self, z):
         """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
