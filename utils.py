@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -84,6 +85,7 @@ def load_mnist(path=ASSETS / "mnist.npz"):
     """
     path = Path(path)
     if path.exists():
+        source = path
         mend = f"Restore the file with `git checkout -- {path.name}` in its folder, or delete it to download MNIST."
         try:
             with np.load(path, allow_pickle=False) as archive:
@@ -91,7 +93,8 @@ def load_mnist(path=ASSETS / "mnist.npz"):
         except Exception as error:  # a damaged zip can fail in a dozen ways, and they all mean the same
             raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}). {mend}") from error
     else:
-        mend = "Keras's download is not MNIST: delete ~/.keras/datasets/mnist.npz and try again."
+        source = "Keras's download"
+        mend = "Delete ~/.keras/datasets/mnist.npz and try again."
         try:
             (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
         except Exception as error:
@@ -101,13 +104,14 @@ def load_mnist(path=ASSETS / "mnist.npz"):
             ) from error
         arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     for name, array in arrays.items():
-        if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != SHA256[name]:
-            raise ValueError(f"{path} is damaged: its {name} is not MNIST's (SHA-256 differs). {mend}")
+        right_kind = array.dtype == "uint8" and array.shape[1:] == ((28, 28) if name.startswith("x") else ())
+        if not right_kind or hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != SHA256[name]:
+            raise ValueError(f"{source} is damaged: its {name} is not MNIST's (SHA-256 or shape differs). {mend}")
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
 def check_images(x):
-    """Raise a ValueError that says what is wrong unless x is (n, 28, 28), n > 0, in [0, 1], without NaN."""
+    """Return x as a NumPy array; raise a ValueError unless it is (n, 28, 28), n > 0, in [0, 1], without NaN."""
     x = ops.convert_to_numpy(x)
     if x.ndim != 3 or x.shape[1:] != (28, 28) or len(x) == 0:
         raise ValueError(f"images must have the shape (n, 28, 28) with n > 0, not {x.shape}")
@@ -117,6 +121,7 @@ def check_images(x):
         raise ValueError(
             f"images must lie in [0, 1], but these go from {x.min():g} to {x.max():g}: divide 0..255 by 255"
         )
+    return x
 
 
 def binarize(x, seed):
@@ -124,7 +129,7 @@ def binarize(x, seed):
 
     The same seed (an integer, or a sequence of them) gives the same draw.
     """
-    check_images(x)
+    x = check_images(x)
     return (np.random.default_rng(seed).random(x.shape, dtype="float32") < x).astype("float32")
 
 
@@ -133,8 +138,7 @@ class BinarizedBatches(keras.utils.PyDataset):
 
     def __init__(self, x, batch_size=250, seed=0):
         super().__init__()
-        check_images(x)
-        self.x, self.batch_size, self.seed = x, batch_size, seed
+        self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
         self.start_epoch(0)
 
     def start_epoch(self, epoch, logs=None):
@@ -190,7 +194,7 @@ def checked(method):
         if hasattr(data, "__array__"):
             return data
         # What is its own iterator would lose the batch that is looked at.
-        return None if iter(data) is data else first_images(next(iter(data)))
+        return None if iter(data) is data else first_images(next(iter(data), np.empty(0)))
 
     @functools.wraps(method)
     def check_then_run(self, x, *args, **kwargs):
@@ -239,7 +243,7 @@ class VAE(keras.Model):
     def probabilities(self, z):
         """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
         logits = self.decoder.predict(np.asarray(z), batch_size=1000, verbose=0)
-        return 1 / (1 + np.exp(-logits))
+        return ops.convert_to_numpy(ops.sigmoid(logits))
 
     def get_config(self):
         parts = {"encoder": self.encoder, "decoder": self.decoder}
@@ -317,7 +321,8 @@ def load_vae(name):
         if not path.exists():
             continue
         try:
-            VAE(vae.encoder, vae.decoder).load_weights(path)
+            with warnings.catch_warnings(action="ignore"):  # what matters in them comes as an error, too
+                VAE(vae.encoder, vae.decoder).load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; all mean that these weights are of no use
             troubles.append(f"{path} is damaged, or of another architecture ({str(error).splitlines()[0]})")
             continue
@@ -364,7 +369,7 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
     x holds black-and-white images, (n, 28, 28). On average the bound rises with num_samples and never passes log p(x)
     (Burda et al., 2016). At most 5,000 codes are decoded at a time, so memory does not grow with either number.
     """
-    check_images(x)
+    x = check_images(x).astype("float32")
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, not {num_samples}")
     log_weights = _compiled_log_weights(vae)
@@ -420,13 +425,14 @@ class ProgressBar(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        epochs = self.params["epochs"]
-        full = int(20 * (self.epoch + (batch + 1) / self.params["steps"]) / epochs)
+        epochs, steps = self.params["epochs"], self.params["steps"] or batch + 1
+        full = int(20 * (self.epoch + (batch + 1) / steps) / epochs)
         text = f"{'█' * full}{'░' * (20 - full)} epoch {self.epoch + 1} of {epochs}, {time.time() - self.start:.0f} s: "
         text += f"loss {logs['loss']:.1f} = reconstruction {logs['reconstruction']:.1f} + KL {logs['kl']:.1f}"
-        self.line.update({"text/plain": text + self.test}, raw=True)
+        if self.line:  # outside Jupyter there is none
+            self.line.update({"text/plain": text + self.test}, raw=True)
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_loss" in logs:
             self.test = f"; test loss {logs['val_loss']:.1f}"
-            self.on_train_batch_end(self.params["steps"] - 1, logs)
+            self.on_train_batch_end((self.params["steps"] or 1) - 1, logs)

@@ -1,0 +1,376 @@
+"""The model against its mathematics: KL, sampling, loss, training, and what it refuses."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import utils
+
+tf = pytest.importorskip("tensorflow")
+
+X = utils.binarize(np.random.default_rng(0).random((10, 28, 28)), 0)
+
+
+def to_numpy(*tensors):
+    return [ops.convert_to_numpy(tensor).astype("float64") for tensor in tensors]
+
+
+def wild_vae(latent_dim=3):
+    """A VAE whose decoder heeds z and whose posteriors are no prior, with no training."""
+    keras.utils.set_random_seed(0)
+    vae = utils.build_vae(latent_dim, hidden=16)
+    rng = np.random.default_rng(0)
+    vae.set_weights([w + rng.normal(0, 1 / np.sqrt(len(w)), w.shape) for w in vae.get_weights()])
+    return vae
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return wild_vae()
+
+
+# ------------------------------------------------------------------------------------------------------------------ KL
+
+
+def test_kl_agrees_with_a_monte_carlo_estimate():
+    """The closed form that notebook 02 derives would not be the divergence it claims to be."""
+    rng = np.random.default_rng(0)
+    mean, log_var = rng.normal(0, 1.5, (5, 3)), rng.normal(0, 1, (5, 3))
+    noise = rng.standard_normal((200_000, 5, 3))
+    z = mean + np.exp(log_var / 2) * noise
+    log_ratio = (-(noise**2) / 2 - log_var / 2 + z**2 / 2).sum(-1)
+    standard_error = log_ratio.std(0) / np.sqrt(len(noise))
+    (kl,) = to_numpy(utils.kl_divergence(mean, log_var))
+    assert kl.shape == (5,)
+    assert (np.abs(kl - log_ratio.mean(0)) < 5 * standard_error).all()
+    assert (standard_error < 0.01 * kl).all()
+
+
+def test_kl_of_a_case_worked_by_hand():
+    """A lost factor of a half, or a mean over dimensions instead of a sum, would go unseen."""
+    # Mean 1, variance 1: (1 + 1 - 1 - 0) / 2 = 0.5. Mean -2, variance 4: (4 + 4 - 1 - 1.386294) / 2 = 2.806853.
+    kl = utils.kl_divergence(np.array([[1.0, -2.0]]), np.array([[0.0, np.log(4.0)]]))
+    np.testing.assert_allclose(kl, [3.306853], rtol=1e-6)
+
+
+def test_kl_is_zero_at_the_prior_and_nowhere_near_it():
+    """Training would pull the posteriors towards something that is not the prior."""
+    mean, log_var = np.zeros((5, 2)), np.zeros((5, 2))
+    mean[1:3, 0] = -0.1, 0.1
+    log_var[3:, 1] = -0.1, 0.1
+    (kl,) = to_numpy(utils.kl_divergence(mean, log_var))
+    assert kl[0] == 0
+    assert (kl[1:] > 0.002).all()
+
+
+# ------------------------------------------------------------------------------------------------------------ sampling
+
+MEAN, LOG_VAR = np.array([1.0, -2.0, 0.0]), np.array([0.0, 1.4, -3.0])
+DRAWS = 100_000
+
+
+@pytest.fixture(scope="module", params=["called", "predicted", "predicted by a compiled function"])
+def noise(request):
+    """Two calls' draws, of which the second and third set come from two steps of one run where there are runs."""
+    inputs = [np.tile(row, (2 * DRAWS, 1)).astype("float32") for row in (MEAN, LOG_VAR)]
+    sampling = utils.Sampling()
+    if request.param == "called":
+        first, *rest = (sampling(*(part[:DRAWS] for part in inputs)) for _ in range(3))
+        z = np.concatenate([first, *rest])
+    else:
+        symbols = [keras.Input((3,)), keras.Input((3,))]
+        model = keras.Model(symbols, sampling(*symbols))
+        model.compile(jit_compile="compiled" in request.param)
+        run = [model.predict([part[:n] for part in inputs], DRAWS, verbose=0) for n in (DRAWS, 2 * DRAWS)]
+        z = np.concatenate(run)
+    return (z.reshape(3, DRAWS, 3).astype("float64") - MEAN) / np.exp(LOG_VAR / 2)
+
+
+def test_samples_are_normal_with_the_mean_and_the_variance_asked_for(noise):
+    """The decoder would be trained on codes that are not drawn from q(z|x)."""
+    # The standard errors of the first four moments of n normal draws: sqrt(1, 2, 15, 96) / sqrt(n).
+    for power, moment, spread in [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)]:
+        assert (np.abs((noise**power).mean(1) - moment) < 5 * np.sqrt(spread / DRAWS)).all()
+
+
+def test_samples_are_independent_across_dimensions_images_calls_and_steps(noise):
+    """Noise that repeats is noise that the decoder can learn to undo: the model would be a plain autoencoder."""
+    columns = noise.transpose(0, 2, 1).reshape(9, DRAWS)
+    correlations = np.corrcoef([*columns, *np.roll(columns[:3], 1, axis=1)])
+    assert np.abs(correlations - np.eye(12)).max() < 5 / np.sqrt(DRAWS)
+
+
+def test_gradients_through_a_sample_are_those_of_the_expectation():
+    """Reparameterisation would give the encoder a wrong direction."""
+    mean, log_var = (tf.Variable(np.tile(row, (DRAWS, 1)), dtype="float32") for row in (MEAN, LOG_VAR))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(utils.Sampling()(mean, log_var) ** 2)
+    # E[z**2] = mean**2 + exp(log_var), so the gradients are 2 * mean and exp(log_var).
+    for gradient, expected in zip(
+        to_numpy(*tape.gradient(loss, [mean, log_var])), [2 * MEAN, np.exp(LOG_VAR)], strict=True
+    ):
+        standard_error = gradient.std(0) / np.sqrt(DRAWS)
+        assert (np.abs(gradient.mean(0) - expected) < 5 * standard_error).all()
+
+
+def test_the_reconstruction_alone_reaches_both_heads_of_the_encoder(vae):
+    """One head would learn from the KL only, and the posteriors would tell nothing about the image."""
+    heads = [vae.encoder.get_layer(name).kernel.value for name in ("mean", "log_var")]
+    with tf.GradientTape() as tape:
+        logits, _, _ = vae(X)
+        loss = ops.mean(utils.reconstruction_loss(X, logits))
+    for gradient in tape.gradient(loss, heads):
+        assert gradient is not None
+        assert (np.abs(gradient).max(axis=0) > 1e-3).all()
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_fit_draws_fresh_noise_at_every_step(jit_compile):
+    """Inside a compiled step, or several steps run as one, the same noise would come back again and again."""
+    vae = wild_vae()
+    images = np.repeat(X[:1], 4, axis=0)
+
+    def losses(steps_per_execution, run):
+        vae.sampling.seed_generator.state.assign([1, 2])
+        vae.compile(keras.optimizers.SGD(0.0), jit_compile=jit_compile, steps_per_execution=steps_per_execution)
+        return run()
+
+    steps = losses(1, lambda: [vae.fit(x[None], verbose=0).history["loss"][0] for x in images])
+    (epoch,) = losses(4, lambda: vae.fit(images, batch_size=1, verbose=0).history["loss"])
+    assert np.min(np.diff(sorted(steps))) > 0.01
+    np.testing.assert_allclose(epoch, np.mean(steps), rtol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------------------- loss
+
+
+@pytest.mark.parametrize("logit", [-1000.0, -30.0, 0.0, 2.0, 30.0, 1000.0])
+@pytest.mark.parametrize("pixel", [0.0, 0.25, 1.0])
+def test_a_pixel_costs_its_cross_entropy_at_any_logit(pixel, logit):
+    """One overconfident pixel would turn the whole training into NaN."""
+    logits = tf.Variable(np.full((1, 28, 28), logit), dtype="float32")
+    with tf.GradientTape() as tape:
+        loss = utils.reconstruction_loss(np.full((1, 28, 28), pixel, "float32"), logits)
+    # -x log p - (1 - x) log(1 - p), where -log p = log(1 + exp(-logit)), the same with -p and +logit.
+    cost = pixel * np.logaddexp(0, -logit) + (1 - pixel) * np.logaddexp(0, logit)
+    np.testing.assert_allclose(loss, [784 * cost], rtol=1e-5, atol=1e-4)
+    slope = np.exp(-np.logaddexp(0, -logit)) - pixel
+    np.testing.assert_allclose(tape.gradient(loss, logits), np.full((1, 28, 28), slope), rtol=1e-5, atol=1e-6)
+
+
+def silence(dense):
+    dense.kernel.assign(np.zeros(dense.kernel.shape))
+    dense.bias.assign(np.zeros(dense.bias.shape))
+
+
+def test_a_model_that_knows_nothing_costs_784_ln_2():
+    """The first number that notebook 02 asserts, 543.4, would be wrong: a mean for a sum, or a wrong base."""
+    vae = utils.build_vae(2, hidden=8)
+    for part, name in [(vae.encoder, "mean"), (vae.encoder, "log_var"), (vae.decoder, "logits")]:
+        silence(part.get_layer(name))
+    loss = vae.evaluate(X, verbose=0, return_dict=True)
+    assert loss["kl"] == 0
+    assert loss["reconstruction"] == loss["loss"] == pytest.approx(784 * np.log(2), rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return utils.binarize(utils.load_mnist()[1][0][:2000] / 255, 0)
+
+
+def test_an_untrained_model_costs_about_as_much(digits):
+    """A reader's first loss would not be the 543.4 that the text explains."""
+    keras.utils.set_random_seed(0)
+    loss = utils.build_vae(32).evaluate(digits, verbose=0, return_dict=True)
+    # Its logits spread by about s = 0.09: they add 784 s**2 / 8 = 0.8 nats, and by chance about sqrt(784) s / 2 = 1.3,
+    # of which 5 is three more. The codes' means and log-variances spread as little.
+    assert loss["reconstruction"] == pytest.approx(784 * np.log(2), abs=5)
+    assert 0 < loss["kl"] < 1
+
+
+def test_a_mean_image_starts_the_model_at_the_cost_of_independent_pixels(digits):
+    """Centring and the output bias would not do what notebook 03 says, and training would start 340 nats higher."""
+    keras.utils.set_random_seed(0)
+    mean_image = digits.mean(0)
+    vae = utils.build_vae(32, mean_image)
+    p = np.clip(mean_image.astype("float64"), 0.001, 0.999)
+    cost = -(digits * np.log(p) + (1 - digits) * np.log(1 - p)).sum((1, 2)).mean()
+    # What the untrained logits add is of second order, p (1 - p) s**2 / 2 a pixel: 0.2 nats or so at s = 0.09.
+    loss = vae.evaluate(digits, verbose=0, return_dict=True)
+    assert loss["reconstruction"] == pytest.approx(cost, abs=1)
+
+    logits = vae.decoder.get_layer("logits")
+    logits.kernel.assign(np.zeros(logits.kernel.shape))
+    loss = vae.evaluate(digits, verbose=0, return_dict=True)
+    assert loss["reconstruction"] == pytest.approx(cost, rel=1e-5)
+
+    entropy = -(mean_image * np.log(p) + (1 - mean_image) * np.log(1 - p)).sum()
+    assert entropy == pytest.approx(cost, rel=1e-5)
+    assert 190 < entropy < 220  # about 206 on the whole training set
+
+
+def test_the_encoder_sees_nothing_in_the_mean_image(digits):
+    """The encoder would see pixels that are not centred."""
+    mean_image = digits.mean(0)
+    mean, log_var = utils.build_vae(2, mean_image, hidden=8).encoder(mean_image[None])
+    assert not np.any(mean)
+    assert not np.any(log_var)
+
+
+def numpy_loss(vae, x, draws=400):
+    """The KL of each image, and the mean and the variance of its reconstruction loss over draws of z."""
+    mean, log_var = to_numpy(*vae.encoder(x))
+    kl = ((mean**2 + np.exp(log_var) - 1 - log_var) / 2).sum(-1)
+    noise = np.random.default_rng(1).standard_normal((draws, *mean.shape))
+    z = mean + np.exp(log_var / 2) * noise
+    logits = vae.decoder.predict(z.reshape(-1, z.shape[-1]), 1000, verbose=0).astype("float64")
+    cost = np.logaddexp(0, np.where(x == 1, -1, 1) * logits.reshape(draws, *x.shape)).sum((-1, -2))
+    return kl, cost.mean(0), cost.var(0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 10])
+def test_evaluate_agrees_with_numpy_at_any_batch_size(vae, batch_size):
+    """The loss would depend on the batch size: a short last batch would weigh as much as a full one."""
+    loss = vae.evaluate(X, batch_size=batch_size, verbose=0, return_dict=True)
+    kl, cost, variance = numpy_loss(vae, X)
+    assert loss["loss"] == pytest.approx(loss["reconstruction"] + loss["kl"], rel=1e-6)
+    assert loss["kl"] == pytest.approx(kl.mean(), rel=1e-5)
+    standard_error = np.sqrt(variance.mean() * (1 / len(X) + 1 / (400 * len(X))))
+    assert abs(loss["reconstruction"] - cost.mean()) < 5 * standard_error
+    assert kl.std() > 0.05 * kl.mean()  # else equal weights would not show
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+class Batches(keras.utils.PyDataset):
+    """Any array in batches of four, unchecked."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return -(-len(self.x) // 4)
+
+    def __getitem__(self, index):
+        return self.x[4 * index : 4 * index + 4]
+
+
+def dataset(x):
+    return tf.data.Dataset.from_tensor_slices(x).batch(4)
+
+
+def array(x):
+    return x
+
+
+def first_of_a_pair(x):
+    return (x, None)
+
+
+@pytest.mark.parametrize(
+    ("feed", "feed_validation"),
+    [
+        (array, None),
+        (array, first_of_a_pair),
+        (lambda x: utils.BinarizedBatches(x, 4), array),
+        (dataset, dataset),
+        (Batches, Batches),
+    ],
+)
+def test_fit_learns_from_any_kind_of_data_and_its_logs_add_up(feed, feed_validation):
+    """A printed reconstruction and KL would not sum to the printed loss, or a kind of data would not work at all."""
+    keras.utils.set_random_seed(0)
+    vae = utils.build_vae(2, hidden=16)
+    vae.compile(keras.optimizers.Adam(0.01))
+    extra = {} if feed_validation is None else {"validation_data": feed_validation(X[:7])}
+    batching = {"batch_size": 4} if feed is array else {}
+    history = vae.fit(feed(X), epochs=5, shuffle=False, verbose=0, **batching, **extra).history
+    prefixes = ["", "val_"] if extra else [""]
+    assert set(history) == {prefix + part for prefix in prefixes for part in ("loss", "reconstruction", "kl")}
+    for prefix in prefixes:
+        parts = np.add(history[prefix + "reconstruction"], history[prefix + "kl"])
+        np.testing.assert_allclose(history[prefix + "loss"], parts, rtol=1e-6)
+    assert history["loss"][-1] < history["loss"][0] - 1
+
+
+def test_validation_and_evaluate_are_the_same_number():
+    """The validation curve of notebook 03 would end elsewhere than the evaluation of notebook 04 begins."""
+    vae = wild_vae()
+    vae.compile(keras.optimizers.Adam(1e-3))
+    history = vae.fit(X, validation_data=(X[:7],), batch_size=4, verbose=0).history
+    kl, cost, variance = numpy_loss(vae, X[:7])
+    assert history["val_kl"] == [pytest.approx(kl.mean(), rel=1e-5)]
+    assert abs(history["val_reconstruction"][0] - cost.mean()) < 5 * np.sqrt(variance.mean() * 1.01 / 7)
+
+
+@pytest.mark.parametrize("feed", [array, Batches, dataset])
+def test_predict_gives_what_a_call_gives(vae, feed):
+    """The shapes in the docstrings would be wrong, or an image would stand in another one's place."""
+    logits, mean, log_var = vae.predict(feed(X), verbose=0)
+    assert logits.shape == (10, 28, 28)
+    assert mean.shape == log_var.shape == (10, 3)
+    for predicted, called in zip((mean, log_var), vae.encoder(X), strict=True):
+        np.testing.assert_allclose(predicted, called, rtol=1e-4, atol=1e-5)
+    assert np.abs(np.diff(mean, axis=0)).max(axis=1).min() > 0.01  # else two images could change places
+
+
+def test_probabilities_are_the_sigmoid_of_the_logits(vae):
+    """Figures would show logits, or codes in another order."""
+    z = np.random.default_rng(0).normal(size=(7, 3))
+    (logits,) = to_numpy(vae.decoder(z))
+    np.testing.assert_allclose(vae.probabilities(z), np.exp(-np.logaddexp(0, -logits)), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("logit", [-1000.0, 1000.0])
+def test_probabilities_of_extreme_logits_are_0_and_1_without_a_warning(logit):
+    """A confident model would print a warning into the reader's notebook."""
+    vae = utils.build_vae(2, hidden=4)
+    vae.decoder.get_layer("logits").bias.assign(np.full(784, logit))
+    assert (vae.probabilities(np.zeros((2, 2))) == (logit > 0)).all()
+
+
+# ---------------------------------------------------------------------------------------------------- what is refused
+
+REFUSED = {
+    "0 to 255": (np.full((3, 28, 28), 200, "uint8"), "divide 0..255 by 255"),
+    "one image": (np.zeros((28, 28), "float32"), r"\(n, 28, 28\).*not \((28|4), 28\)"),
+    "flat": (np.zeros((3, 784), "float32"), r"\(n, 28, 28\).*not \(3, 784\)"),
+    "with channel": (np.zeros((3, 28, 28, 1), "float32"), r"\(n, 28, 28\).*not \(3, 28, 28, 1\)"),
+    "empty": (np.zeros((0, 28, 28), "float32"), "n > 0"),
+    "NaN": (np.where(np.arange(784).reshape(28, 28) == 400, np.nan, np.zeros((3, 28, 28))), "NaN"),
+    "negative": (np.full((3, 28, 28), -0.5, "float32"), r"\[0, 1\].*-0.5"),
+}
+ENTRIES = {
+    "fit": lambda vae, x: vae.fit(x, verbose=0),
+    "fit by keyword": lambda vae, x: vae.fit(x=x, verbose=0),
+    "evaluate": lambda vae, x: vae.evaluate(x, verbose=0),
+    "predict": lambda vae, x: vae.predict(x, verbose=0),
+    "validation_data": lambda vae, x: vae.fit(X, validation_data=x, verbose=0),
+    "validation_data in a tuple": lambda vae, x: vae.fit(X, validation_data=(x,), verbose=0),
+    "fit on a data set": lambda vae, x: vae.fit(dataset(x), verbose=0),
+    "fit on a data set of pairs": lambda vae, x: vae.fit(tf.data.Dataset.zip(dataset(x), dataset(x)), verbose=0),
+    "validation_data as a data set": lambda vae, x: vae.fit(X, validation_data=dataset(x), verbose=0),
+    "evaluate a data set": lambda vae, x: vae.evaluate(dataset(x), verbose=0),
+    "fit on a PyDataset": lambda vae, x: vae.fit(Batches(x), verbose=0),
+    "evaluate a PyDataset": lambda vae, x: vae.evaluate(Batches(x), verbose=0),
+    "validation_data as a PyDataset": lambda vae, x: vae.fit(X, validation_data=Batches(x), verbose=0),
+    "BinarizedBatches": lambda vae, x: utils.BinarizedBatches(x),
+    "binarize": lambda vae, x: utils.binarize(x, 0),
+    "log_likelihood": lambda vae, x: utils.log_likelihood(vae, x, 2),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_images_that_are_none_are_refused_before_training_starts(vae, entry, kind):
+    """A reader who forgot to divide by 255 would train for minutes on nonsense, or meet a shape error deep inside."""
+    x, reason = REFUSED[kind]
+    before = vae.get_weights()
+    with pytest.raises(ValueError, match=reason):
+        ENTRIES[entry](vae, x)
+    assert int(vae.optimizer.iterations) == 0
+    assert all(np.array_equal(weight, kept) for weight, kept in zip(vae.get_weights(), before, strict=True))
