@@ -1,4 +1,4 @@
-"""What the notebooks share: data, model, likelihood, figures. Each piece is shown in a notebook before it is imported.
+"""What the notebooks share: data, model, likelihood, figures. Notebooks 02 to 04 show the parts of the model first.
 
 x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, latent_dim). Losses are in nats per image.
 """
@@ -8,7 +8,6 @@ import functools
 import hashlib
 import logging
 import os
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -17,33 +16,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
-
-@contextlib.contextmanager
-def _without_log_lines():
-    # TensorFlow prints while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says, from C++: only the file descriptor
-    # itself can be turned away.
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _without_log_lines():
+_stderr = os.dup(2)  # TensorFlow prints from C++ while it is imported, whatever that level says
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+try:
     import keras
     from keras import layers, ops
+finally:
+    os.dup2(_stderr, 2)
 
 # TensorFlow warns of "retracing" when images come in batches of several sizes, as they do here for good reasons.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).resolve().parent
 ASSETS = ROOT / "assets"
-OUTPUTS = ROOT / os.environ.get("VAE_OUTPUTS", "outputs")
+OUTPUTS = ROOT / (os.environ.get("VAE_OUTPUTS") or "outputs")
 LATENT_DIM = {"digits": 32, "digits_2d": 2}
 
 plt.style.use(ASSETS / "style.mplstyle")
@@ -94,13 +81,14 @@ def load_mnist(path=ASSETS / "mnist.npz"):
             raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}). {mend}") from error
     else:
         source = "Keras's download"
-        mend = "Delete ~/.keras/datasets/mnist.npz and try again."
+        mend = "Delete datasets/mnist.npz in Keras's own folder, usually ~/.keras, and try again."
         try:
             (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
         except Exception as error:
             raise FileNotFoundError(
                 f"{path} is missing and MNIST could not be downloaded ({error}): "
-                "restore the file with `git checkout -- assets/mnist.npz`, or connect to the internet and try again."
+                "restore the file with `git checkout -- assets/mnist.npz` in the repository, "
+                "or connect to the internet and try again."
             ) from error
         arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     for name, array in arrays.items():
@@ -113,6 +101,8 @@ def load_mnist(path=ASSETS / "mnist.npz"):
 def check_images(x):
     """Return x as a NumPy array; raise a ValueError unless it is (n, 28, 28), n > 0, in [0, 1], without NaN."""
     x = ops.convert_to_numpy(x)
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"images must be numbers, not {x.dtype}")
     if x.ndim != 3 or x.shape[1:] != (28, 28) or len(x) == 0:
         raise ValueError(f"images must have the shape (n, 28, 28) with n > 0, not {x.shape}")
     if np.isnan(x).any():
@@ -184,17 +174,20 @@ class Sampling(layers.Layer):
 
 
 def checked(method):
-    """Let fit, evaluate or predict look at the images, or a data set's first batch, before any time is lost."""
+    """Let fit, evaluate or predict look at the images, or a data set's first batch, before any time is lost.
+
+    A generator passes unseen, for it would lose the batch that is looked at.
+    """
 
     def first_images(data):
-        if isinstance(data, (tuple, list)):
-            data = data[0]
-        if isinstance(data, keras.utils.PyDataset):
-            return first_images(data[0])
-        if hasattr(data, "__array__"):
-            return data
-        # What is its own iterator would lose the batch that is looked at.
-        return None if iter(data) is data else first_images(next(iter(data), np.empty(0)))
+        while not hasattr(data, "__array__"):
+            if isinstance(data, (tuple, list, keras.utils.PyDataset)) and len(data) > 0:
+                data = data[0]
+            elif isinstance(data, (str, dict)) or iter(data) is data:
+                return None
+            else:
+                data = next(iter(data), np.empty(0))
+        return data
 
     @functools.wraps(method)
     def check_then_run(self, x, *args, **kwargs):
@@ -242,12 +235,11 @@ class VAE(keras.Model):
 
     def probabilities(self, z):
         """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
-        logits = self.decoder.predict(np.asarray(z), batch_size=1000, verbose=0)
+        logits = self.decoder.predict(ops.convert_to_numpy(z), batch_size=1000, verbose=0)
         return ops.convert_to_numpy(ops.sigmoid(logits))
 
     def get_config(self):
-        parts = {"encoder": self.encoder, "decoder": self.decoder}
-        return {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+        return {"encoder": self.encoder, "decoder": self.decoder}
 
     @classmethod
     def from_config(cls, config):
@@ -316,22 +308,20 @@ def load_vae(name):
     if name not in LATENT_DIM:
         raise ValueError(f"There is no model {name!r}; there are {', '.join(LATENT_DIM)}")
     vae = build_vae(LATENT_DIM[name])
-    troubles = []
-    for path in dict.fromkeys(folder / "models" / f"{name}.weights.h5" for folder in (OUTPUTS, ASSETS)):
+    for folder in dict.fromkeys((OUTPUTS, ASSETS)):
+        path = folder / "models" / f"{name}.weights.h5"
         if not path.exists():
             continue
+        shown = (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
         try:
             with warnings.catch_warnings(action="ignore"):  # what matters in them comes as an error, too
                 VAE(vae.encoder, vae.decoder).load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; all mean that these weights are of no use
-            troubles.append(f"{path} is damaged, or of another architecture ({str(error).splitlines()[0]})")
-            continue
-        for trouble in troubles:
-            print(f"Passed over: {trouble}")
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        print(f"{name}: weights from {shown.as_posix()}")
-        return vae
-    raise ValueError("; ".join(troubles) or f"{name} has no weights yet: run notebook 03, which trains and saves it")
+            print(f"Passed over {shown}: it is damaged, or of another architecture ({error!r:.200}).")
+        else:
+            print(f"{name}: weights from {shown}")
+            return vae
+    raise ValueError(f"There are no weights that fit {name}: run notebook 03, which trains and saves it")
 
 
 # ---------------------------------------------------------------------------------------------------------- likelihood
@@ -345,6 +335,7 @@ class LogWeights(keras.Model):
     def __init__(self, vae):
         super().__init__()
         self.vae = vae
+        self.compile(jit_compile=keras.backend.backend() == "tensorflow" or "auto")
 
     def call(self, inputs):
         x, noise = inputs
@@ -356,11 +347,7 @@ class LogWeights(keras.Model):
         return log_ratio - reconstruction_loss(ops.expand_dims(x, 1), logits)
 
 
-@functools.lru_cache(maxsize=2)
-def _compiled_log_weights(vae):
-    log_weights = LogWeights(vae)
-    log_weights.compile(jit_compile=keras.backend.backend() == "tensorflow" or "auto")
-    return log_weights
+_log_weights = functools.lru_cache(maxsize=2)(LogWeights)  # or it would be compiled anew at each call
 
 
 def log_likelihood(vae, x, num_samples=500, seed=0):
@@ -372,7 +359,7 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
     x = check_images(x).astype("float32")
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, not {num_samples}")
-    log_weights = _compiled_log_weights(vae)
+    log_weights = _log_weights(vae)
     rng = np.random.default_rng(seed)
     k = min(num_samples, 5000)
     n = min(len(x), 5000 // k)
@@ -382,7 +369,7 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
         for done in range(0, num_samples, k):
             shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
             batch = log_weights.predict_on_batch([images, rng.standard_normal(shape, dtype="float32")])
-            total = np.logaddexp(total, np.logaddexp.reduce(batch, axis=1))
+            total = np.logaddexp(total, np.logaddexp.reduce(batch.astype("float64"), axis=1))
         bounds.append(total - np.log(num_samples))
     return np.concatenate(bounds)
 

@@ -178,6 +178,14 @@ def test_setup_is_the_same_everywhere(path):
     assert cells(path, "code")[0].source == cells(NOTEBOOKS[0], "code")[0].source
 
 
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
+def test_setup_finds_the_helpers(folder):
+    """VS Code may start a notebook in the repository's folder, Jupyter starts it in its own: utils must be found."""
+    setup = ast.unparse(parsed(NOTEBOOKS[0])[0])
+    result = subprocess.run([sys.executable, "-c", setup + "\nprint(utils.ROOT)"], cwd=folder, stdout=subprocess.PIPE)
+    assert Path(result.stdout.decode().strip()) == ROOT
+
+
 @each_notebook
 def test_first_cell_says_what_awaits_the_reader(path):
     """A reader could not tell from the top what the notebook is for, what it takes and how long."""
