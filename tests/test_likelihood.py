@@ -27,14 +27,16 @@ def digits():
 
 @pytest.fixture(scope="module")
 def vae(digits):
-    """A VAE with one latent dimension, trained until its codes tell something of the image."""
+    """A VAE with one latent dimension, trained until its codes tell something of the image, that proposes N(0, 4)."""
     keras.utils.set_random_seed(0)
     vae = utils.build_vae(1, digits.mean(0), hidden=32)
     vae.compile(keras.optimizers.Adam(0.01))
     vae.fit(digits, batch_size=50, epochs=3, verbose=0)
-    # Trained posteriors are too narrow: the weights of their samples can have an infinite variance.
-    bias = vae.encoder.get_layer("log_var").bias
-    bias.assign(bias + 2)
+    # Trained posteriors can be so narrow that the weights of their samples have an infinite variance; N(0, 4) is not.
+    for name, value in {"mean": 0.0, "log_var": np.log(4)}.items():
+        head = vae.encoder.get_layer(name)
+        head.kernel.assign(np.zeros(head.kernel.shape))
+        head.bias.assign([value])
     return vae
 
 
@@ -65,7 +67,7 @@ def test_log_likelihood_converges_to_the_integral_over_z(vae, digits, integrals)
     ratios = np.exp(repeated(digits[:10], lambda x: utils.log_likelihood(vae, x, 500), 40) - log_p)
     standard_error = np.sqrt(variance / (40 * 500))
     assert (np.abs(ratios.mean(0) - 1) < 5 * standard_error).all()
-    assert (standard_error < 0.02).all()
+    assert (standard_error < 0.05).all()
 
 
 def test_the_bound_rises_from_the_elbo_and_stays_below_log_p(vae, digits, integrals):
