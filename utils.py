@@ -1,4 +1,4 @@
-"""What the notebooks share: data, model, likelihood, figures. Notebooks 02 to 04 show the parts of the model first.
+"""What the notebooks share: data, model, training, likelihood, figures. They show a part first, and then import it.
 
 x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, latent_dim). Losses are in nats per image.
 """
@@ -7,23 +7,28 @@ import contextlib
 import functools
 import hashlib
 import logging
+import math
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
 from IPython.display import display
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _stderr = os.dup(2)  # TensorFlow prints from C++ while it is imported, whatever that level says
-os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+with open(os.devnull, "w") as _nowhere:
+    os.dup2(_nowhere.fileno(), 2)
 try:
     import keras
     from keras import layers, ops
 finally:
     os.dup2(_stderr, 2)
+    os.close(_stderr)
 
 # TensorFlow warns of "retracing" when images come in batches of several sizes, as they do here for good reasons.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -31,7 +36,8 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 ROOT = Path(__file__).resolve().parent
 ASSETS = ROOT / "assets"
 OUTPUTS = ROOT / (os.environ.get("VAE_OUTPUTS") or "outputs")
-LATENT_DIM = {"digits": 32, "digits_2d": 2}
+LATENT_DIM = {"digits": 32, "digits_2d": 2, "benchmark": 50, "benchmark_iwae": 50}
+JIT = keras.backend.backend() == "tensorflow" or "auto"  # on the CPU, TensorFlow takes "auto" for no
 
 plt.style.use(ASSETS / "style.mplstyle")
 
@@ -324,27 +330,105 @@ def load_vae(name):
     raise ValueError(f"There are no weights that fit {name}: run notebook 03, which trains and saves it")
 
 
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+def schedule(steps, peak=4e-3):
+    """A learning rate that climbs to its peak for a tenth of the steps, and falls along a cosine to zero."""
+    warmup = steps // 10
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 25, decay_steps=steps - warmup, warmup_target=peak, warmup_steps=warmup
+    )
+
+
+def compile_for_training(vae, steps, weight_decay=None):
+    """Compile with Adam on this schedule, and, on TensorFlow, with XLA."""
+    vae.compile(
+        keras.optimizers.Adam(schedule(steps), epsilon=1e-4, weight_decay=weight_decay),
+        jit_compile=JIT,
+        steps_per_execution=40,
+    )
+
+
+def train(vae, batches, backup, epochs=10, x_test=None, weight_decay=None, callbacks=()):
+    """Train on BinarizedBatches and return the history; the same call goes on where an interrupted one stopped.
+
+    backup is the folder from which it goes on, removed at the end; x_test, (n, 28, 28), is measured after each epoch.
+    """
+
+    def start_epoch(epoch, logs):
+        batches.start_epoch(epoch)
+        vae.sampling.seed_generator.state.assign([epoch, 0])
+
+    compile_for_training(vae, epochs * len(batches), weight_decay)
+    return vae.fit(
+        batches,
+        epochs=epochs,
+        shuffle=False,  # the data set shuffles itself
+        validation_data=None if x_test is None else (x_test,),
+        validation_batch_size=250,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(backup, double_checkpoint=True),
+            keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch),
+            ProgressBar(),
+            *callbacks,
+        ],
+    ).history
+
+
 # ---------------------------------------------------------------------------------------------------------- likelihood
 
 
-class LogWeights(keras.Model):
-    """log p(x, z) - log q(z|x) at z = mean + standard deviation * noise: [x (n, 28, 28), noise (n, k, latent_dim)]
-    in, (n, k) nats out. Their mean over k is an ELBO; log(mean(exp())) is a tighter bound (Burda et al., 2016).
+def log_weights(vae, x, noise):
+    """log p(x, z) - log q(z|x) at z = mean + standard deviation * noise: x is (n, 28, 28), noise (n, k, latent_dim).
+
+    Returns (n, k), in nats. The mean over k is an ELBO; log(mean(exp())) is a tighter bound (Burda et al., 2016).
     """
+    mean, log_var = (ops.expand_dims(output, 1) for output in vae.encoder(x))
+    z = mean + ops.exp(0.5 * log_var) * noise
+    logits = vae.decoder(ops.reshape(z, (-1, z.shape[-1])))
+    logits = ops.reshape(logits, (*ops.shape(z)[:2], 28, 28))
+    log_prior_over_posterior = 0.5 * ops.sum(ops.square(noise) + log_var - ops.square(z), axis=-1)
+    return log_prior_over_posterior - reconstruction_loss(ops.expand_dims(x, 1), logits)
+
+
+@keras.saving.register_keras_serializable("vae")
+class IWAE(VAE):
+    """A VAE trained on the tighter bound, with k samples for each image (Burda et al., 2016).
+
+    Calling it, or predict, gives the log weights, (n, k), in nats; the bound has no two parts to be shown as metrics.
+    """
+
+    def __init__(self, encoder, decoder, k=5, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.k = k
+
+    def call(self, x):
+        shape = (ops.shape(x)[0], self.k, self.decoder.input_shape[-1])
+        return log_weights(self, x, keras.random.normal(shape, seed=self.sampling.seed_generator))
+
+    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
+        return -ops.mean(ops.logsumexp(y_pred, axis=1) - math.log(self.k))
+
+    @property
+    def metrics(self):
+        return [metric for metric in super().metrics if metric not in (self.reconstruction, self.kl)]
+
+    def get_config(self):
+        return {**super().get_config(), "k": self.k}
+
+
+class LogWeights(keras.Model):
+    """log_weights as a model that takes [x, noise], so that it can be compiled."""
 
     def __init__(self, vae):
         super().__init__()
         self.vae = vae
-        self.compile(jit_compile=keras.backend.backend() == "tensorflow" or "auto")
+        self.compile(jit_compile=JIT)
 
     def call(self, inputs):
-        x, noise = inputs
-        mean, log_var = (ops.expand_dims(output, 1) for output in self.vae.encoder(x))
-        z = mean + ops.exp(0.5 * log_var) * noise
-        logits = self.vae.decoder(ops.reshape(z, (-1, z.shape[-1])))
-        logits = ops.reshape(logits, (*ops.shape(z)[:2], 28, 28))
-        log_ratio = 0.5 * ops.sum(ops.square(noise) + log_var - ops.square(z), axis=-1)
-        return log_ratio - reconstruction_loss(ops.expand_dims(x, 1), logits)
+        return log_weights(self.vae, *inputs)
 
 
 _log_weights = functools.lru_cache(maxsize=2)(LogWeights)  # or it would be compiled anew at each call
@@ -363,13 +447,15 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
     rng = np.random.default_rng(seed)
     k = min(num_samples, 5000)
     n = min(len(x), 5000 // k)
-    bounds = []
-    for images in np.split(x, range(n, len(x), n)):
+    bounds, line = [], _ProgressLine()
+    for number, images in enumerate(np.split(x, range(n, len(x), n))):
         total = np.full(len(images), -np.inf)
         for done in range(0, num_samples, k):
             shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
             batch = log_weights.predict_on_batch([images, rng.standard_normal(shape, dtype="float32")])
             total = np.logaddexp(total, np.logaddexp.reduce(batch.astype("float64"), axis=1))
+            done_here = (number * n + len(images) * (done + shape[1]) / num_samples) / len(x)
+            line.show(done_here, f"{num_samples:,} samples of each of {len(x):,} images")
         bounds.append(total - np.log(num_samples))
     return np.concatenate(bounds)
 
@@ -401,23 +487,40 @@ def save_figure(figure, name):
     return path
 
 
+class _ProgressLine:
+    # It is replaced in place, so that a stored notebook holds only its end.
+    patience = 1  # second, before it appears: whoever need not wait need not be told
+
+    def __init__(self):
+        self.start, self.line = time.time(), None
+
+    def show(self, fraction, text):
+        seconds, full = time.time() - self.start, int(20 * fraction)
+        text = f"{'█' * full}{'░' * (20 - full)} {seconds:.0f} s, {text}"
+        if seconds < self.patience:
+            return
+        if hasattr(get_ipython(), "kernel"):
+            self.line = self.line or display({"text/plain": ""}, raw=True, display_id=True)
+            self.line.update({"text/plain": text}, raw=True)
+        elif sys.stderr.isatty():
+            print(f"\r{text}", end="" if fraction < 1 else "\n", file=sys.stderr)
+
+
 class ProgressBar(keras.callbacks.Callback):
-    """One line that fills up while fit runs: it is replaced in place, so that a stored notebook holds only its end."""
+    """One line that fills up while fit runs."""
 
     def on_train_begin(self, logs=None):
-        self.start, self.test = time.time(), ""
-        self.line = display({"text/plain": ""}, raw=True, display_id=True)
+        self.line, self.test = _ProgressLine(), ""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         epochs, steps = self.params["epochs"], self.params["steps"] or batch + 1
-        full = int(20 * (self.epoch + (batch + 1) / steps) / epochs)
-        text = f"{'█' * full}{'░' * (20 - full)} epoch {self.epoch + 1} of {epochs}, {time.time() - self.start:.0f} s: "
-        text += f"loss {logs['loss']:.1f} = reconstruction {logs['reconstruction']:.1f} + KL {logs['kl']:.1f}"
-        if self.line:  # outside Jupyter there is none
-            self.line.update({"text/plain": text + self.test}, raw=True)
+        text = f"epoch {self.epoch + 1} of {epochs}: loss {logs['loss']:.1f}"
+        if "kl" in logs:
+            text += f" = reconstruction {logs['reconstruction']:.1f} + KL {logs['kl']:.1f}"
+        self.line.show((self.epoch + (batch + 1) / steps) / epochs, text + self.test)
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_loss" in logs:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 
 import h5py
 import keras
@@ -45,6 +46,7 @@ def files_below(folder):
 
 READ_BACK = """
 import sys
+import types
 import keras, numpy as np
 import utils
 
@@ -279,7 +281,9 @@ def test_the_progress_bar_ends_on_the_numbers_of_the_history(monkeypatch):
         def update(self, data, raw):
             lines.append(data["text/plain"])
 
+    monkeypatch.setattr(utils, "get_ipython", lambda: types.SimpleNamespace(kernel=None))
     monkeypatch.setattr(utils, "display", lambda *args, **kwargs: Line())
+    monkeypatch.setattr(utils._ProgressLine, "patience", -1)
     vae = utils.build_vae(2, hidden=8)
     vae.compile(keras.optimizers.Adam(0.01), steps_per_execution=2)
     bar = utils.ProgressBar()
