@@ -489,7 +489,7 @@ def save_figure(figure, name):
 
 class _ProgressLine:
     # It is replaced in place, so that a stored notebook holds only its end.
-    patience = 1  # second, before it appears: whoever need not wait need not be told
+    patience = 3  # seconds before it appears: whoever need not wait need not be told
 
     def __init__(self):
         self.start, self.line = time.time(), None
