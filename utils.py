@@ -133,7 +133,9 @@ class BinarizedBatches(keras.utils.PyDataset):
     """Batches of x, shuffled and binarised anew in every epoch; the draw depends on seed, epoch and batch alone."""
 
     def __init__(self, x, batch_size=250, seed=0):
-        super().__init__()
+        super().__init__(
+            workers=2
+        )  # with one, many an epoch begins with a wait of up to five seconds, as of Keras 3.15
         self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
         self.start_epoch(0)
 
@@ -307,7 +309,7 @@ def save_vae(vae, name):
 
 
 def load_vae(name):
-    """Build the VAE called `name` ("digits", "digits_2d") and load its weights, from OUTPUTS or else from assets/.
+    """Build the VAE called `name` and load its weights, from OUTPUTS or else from assets/. LATENT_DIM has the names.
 
     Prints which file that was. Raises ValueError for an unknown name, or where no file fits.
     """
@@ -327,7 +329,8 @@ def load_vae(name):
         else:
             print(f"{name}: weights from {shown}")
             return vae
-    raise ValueError(f"There are no weights that fit {name}: run notebook 03, which trains and saves it")
+    notebook = "05" if name.startswith("benchmark") else "03"
+    raise ValueError(f"There are no weights that fit {name}: run notebook {notebook}, which trains and saves it")
 
 
 # ------------------------------------------------------------------------------------------------------------ training

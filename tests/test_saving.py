@@ -187,10 +187,11 @@ def test_where_no_file_fits_both_are_named(shipped, two_vaes, capsys):
         assert line.startswith(f"Passed over {path.as_posix()}: ")
 
 
-def test_without_any_file_the_notebook_that_writes_it_is_named(folders):
+@pytest.mark.parametrize(("name", "notebook"), [("digits_2d", "03"), ("benchmark_iwae", "05")])
+def test_without_any_file_the_notebook_that_writes_it_is_named(folders, name, notebook):
     """A reader would use an untrained model without knowing it."""
-    with pytest.raises(ValueError, match="no weights that fit digits_2d: run notebook 03"):
-        utils.load_vae("digits_2d")
+    with pytest.raises(ValueError, match=f"no weights that fit {name}: run notebook {notebook}"):
+        utils.load_vae(name)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(folders):
