@@ -133,9 +133,8 @@ class BinarizedBatches(keras.utils.PyDataset):
     """Batches of x, shuffled and binarised anew in every epoch; the draw depends on seed, epoch and batch alone."""
 
     def __init__(self, x, batch_size=250, seed=0):
-        super().__init__(
-            workers=2
-        )  # with one, many an epoch begins with a wait of up to five seconds, as of Keras 3.15
+        # With one worker, many an epoch begins with a wait of up to five seconds, as of Keras 3.15.
+        super().__init__(workers=2)
         self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
         self.start_epoch(0)
 
@@ -446,19 +445,19 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
     x = check_images(x).astype("float32")
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, not {num_samples}")
-    log_weights = _log_weights(vae)
+    compiled = _log_weights(vae)
     rng = np.random.default_rng(seed)
     k = min(num_samples, 5000)
     n = min(len(x), 5000 // k)
-    bounds, line = [], _ProgressLine()
-    for number, images in enumerate(np.split(x, range(n, len(x), n))):
+    bounds, decoded, line = [], 0, _ProgressLine()
+    for images in np.split(x, range(n, len(x), n)):
         total = np.full(len(images), -np.inf)
         for done in range(0, num_samples, k):
             shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
-            batch = log_weights.predict_on_batch([images, rng.standard_normal(shape, dtype="float32")])
+            batch = compiled.predict_on_batch([images, rng.standard_normal(shape, dtype="float32")])
             total = np.logaddexp(total, np.logaddexp.reduce(batch.astype("float64"), axis=1))
-            done_here = (number * n + len(images) * (done + shape[1]) / num_samples) / len(x)
-            line.show(done_here, f"{num_samples:,} samples of each of {len(x):,} images")
+            decoded += batch.size
+            line.show(decoded / (len(x) * num_samples), f"{num_samples:,} samples of each of {len(x):,} images")
         bounds.append(total - np.log(num_samples))
     return np.concatenate(bounds)
 
