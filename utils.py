@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -43,19 +44,34 @@ plt.style.use(ASSETS / "style.mplstyle")
 
 
 @contextlib.contextmanager
-def _replacing(path):
-    # Interrupted or on a full disk, a write must leave the file that was there before.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+def _explaining(path):
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        yield
     except OSError as error:
         message = f"Cannot write {path}: {error}. Set VAE_OUTPUTS to a folder with room that you may write to."
         raise OSError(message) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    # Interrupted or on a full disk, a write must leave the file that was there before.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    with _explaining(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def writable(folder):
+    """Make a folder if need be, and return it; raise an OSError that says what to do if it cannot be written."""
+    with _explaining(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    return folder
 
 
 # ---------------------------------------------------------------------------------------------------------------- data
@@ -234,7 +250,12 @@ class VAE(keras.Model):
         kl = kl_divergence(mean, log_var)
         self.reconstruction.update_state(reconstruction)
         self.kl.update_state(kl)
-        return ops.mean(reconstruction + kl)
+        return ops.mean(reconstruction + kl) / self.replicas
+
+    @property
+    def replicas(self):
+        """How many copies of the model share a batch; more than one under tf.distribute, which adds their losses up."""
+        return self.distribute_strategy.num_replicas_in_sync if keras.backend.backend() == "tensorflow" else 1
 
     fit = checked(keras.Model.fit)
     evaluate = checked(keras.Model.evaluate)
@@ -243,7 +264,7 @@ class VAE(keras.Model):
     def probabilities(self, z):
         """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
         logits = self.decoder.predict(ops.convert_to_numpy(z), batch_size=1000, verbose=0)
-        return ops.convert_to_numpy(ops.sigmoid(logits))
+        return ops.convert_to_numpy(ops.sigmoid(ops.cast(logits, "float32")))
 
     def get_config(self):
         return {"encoder": self.encoder, "decoder": self.decoder}
@@ -299,11 +320,21 @@ def build_vae(latent_dim, mean_image=None, hidden=500):
     return vae
 
 
+def _seal(content):
+    # HDF5 has no checksum of its own, and ignores what stands behind its end.
+    return b"SHA-256 " + hashlib.sha256(content).hexdigest().encode()
+
+
 def save_vae(vae, name):
-    """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path."""
+    """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path.
+
+    It is a weights file of Keras with its SHA-256 behind it, by which load_vae knows that it is whole.
+    """
     path = OUTPUTS / "models" / f"{name}.weights.h5"
     with _replacing(path) as temporary:
         VAE(vae.encoder, vae.decoder).save_weights(temporary)
+        content = temporary.read_bytes()
+        temporary.write_bytes(content + _seal(content))
     return path
 
 
@@ -321,6 +352,9 @@ def load_vae(name):
             continue
         shown = (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
         try:
+            content = path.read_bytes()
+            if content[-len(_seal(b"")) :] != _seal(content[: -len(_seal(b""))]):
+                raise ValueError("its SHA-256 is wrong or missing")
             with warnings.catch_warnings(action="ignore"):  # what matters in them comes as an error, too
                 VAE(vae.encoder, vae.decoder).load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; all mean that these weights are of no use
@@ -371,7 +405,7 @@ def train(vae, batches, backup, epochs=10, x_test=None, weight_decay=None, callb
         validation_batch_size=250,
         verbose=0,
         callbacks=[
-            keras.callbacks.BackupAndRestore(backup, double_checkpoint=True),
+            keras.callbacks.BackupAndRestore(writable(backup), double_checkpoint=True),
             keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch),
             ProgressBar(),
             *callbacks,
@@ -387,12 +421,12 @@ def log_weights(vae, x, noise):
 
     Returns (n, k), in nats. The mean over k is an ELBO; log(mean(exp())) is a tighter bound (Burda et al., 2016).
     """
-    mean, log_var = (ops.expand_dims(output, 1) for output in vae.encoder(x))
+    mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x))
     z = mean + ops.exp(0.5 * log_var) * noise
-    logits = vae.decoder(ops.reshape(z, (-1, z.shape[-1])))
+    logits = ops.cast(vae.decoder(ops.reshape(z, (-1, z.shape[-1]))), "float32")
     logits = ops.reshape(logits, (*ops.shape(z)[:2], 28, 28))
-    log_prior_over_posterior = 0.5 * ops.sum(ops.square(noise) + log_var - ops.square(z), axis=-1)
-    return log_prior_over_posterior - reconstruction_loss(ops.expand_dims(x, 1), logits)
+    log_prior_over_q = 0.5 * ops.sum(ops.square(noise) + log_var - ops.square(z), axis=-1)
+    return log_prior_over_q - reconstruction_loss(ops.expand_dims(x, 1), logits)
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -411,7 +445,7 @@ class IWAE(VAE):
         return log_weights(self, x, keras.random.normal(shape, seed=self.sampling.seed_generator))
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        return -ops.mean(ops.logsumexp(y_pred, axis=1) - math.log(self.k))
+        return -ops.mean(ops.logsumexp(y_pred, axis=1) - math.log(self.k)) / self.replicas
 
     @property
     def metrics(self):
@@ -425,7 +459,7 @@ class LogWeights(keras.Model):
     """log_weights as a model that takes [x, noise], so that it can be compiled."""
 
     def __init__(self, vae):
-        super().__init__()
+        super().__init__(dtype="float32")
         self.vae = vae
         self.compile(jit_compile=JIT)
 
@@ -521,7 +555,7 @@ class ProgressBar(keras.callbacks.Callback):
         epochs, steps = self.params["epochs"], self.params["steps"] or batch + 1
         text = f"epoch {self.epoch + 1} of {epochs}: loss {logs['loss']:.1f}"
         if "kl" in logs:
-            text += f" = reconstruction {logs['reconstruction']:.1f} + KL {logs['kl']:.1f}"
+            text += f" (reconstruction {logs['reconstruction']:.1f}, KL {logs['kl']:.1f})"
         self.line.show((self.epoch + (batch + 1) / steps) / epochs, text + self.test)
 
     def on_epoch_end(self, epoch, logs=None):

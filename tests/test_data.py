@@ -5,6 +5,7 @@ import hashlib
 import keras
 import numpy as np
 import pytest
+from damage import damaged
 
 import utils
 
@@ -97,6 +98,22 @@ def test_a_damaged_file_is_named_with_what_is_wrong_and_how_to_mend_it(tmp_path,
         utils.load_mnist(path)
     assert str(path) in str(error.value)
     assert "git checkout -- mnist.npz" in str(error.value)
+
+
+def test_random_damage_is_never_taken_for_mnist(tmp_path):
+    """A bad disk or a broken download would crash the reader's kernel, or change an image and nobody would notice."""
+    path, refused = tmp_path / "mnist.npz", 0
+    for what, content in damaged(SHIPPED.read_bytes(), 180):
+        path.write_bytes(content)
+        try:
+            (x_train, y_train), (x_test, y_test) = utils.load_mnist(path)
+        except ValueError as error:
+            assert "is damaged" in str(error), what
+            refused += 1
+        else:  # the zip file has bytes that mean nothing, or are there twice
+            arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+            assert {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()} == SHA256, what
+    assert refused > 120
 
 
 def test_an_absent_file_is_downloaded(tmp_path, monkeypatch, mnist, arrays):

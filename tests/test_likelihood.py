@@ -1,6 +1,5 @@
 """log_likelihood against integrals and sums that are worked out without it."""
 
-import types
 
 import keras
 import numpy as np
@@ -174,28 +173,14 @@ def test_no_samples_are_refused(vae, digits, num_samples):
         utils.log_likelihood(vae, digits[:2], num_samples)
 
 
-class Line:
-    """Stands for the line in a notebook that is updated in place."""
-
-    def __init__(self):
-        self.texts = []
-
-    def update(self, data, raw):
-        self.texts.append(data["text/plain"])
-
-
-def test_the_progress_of_a_long_evaluation_is_shown(vae, digits, monkeypatch):
+def test_the_progress_of_a_long_evaluation_is_shown(vae, digits, progress):
     """A reader would stare at an idle cell for a minute, or at a bar that does not end full."""
-    line = Line()
-    monkeypatch.setattr(utils, "get_ipython", lambda: types.SimpleNamespace(kernel=None))
-    monkeypatch.setattr(utils, "display", lambda *args, **kwargs: line)
-    monkeypatch.setattr(utils._ProgressLine, "patience", -1)
     utils.log_likelihood(vae, digits[:3], 12_000)
-    filled = [text.count("█") for text in line.texts]
+    filled = [text.count("█") for text in progress]
     assert len(filled) == 9  # three images, each in pieces of 5,000, 5,000 and 2,000 codes
     assert filled == sorted(filled)
     assert filled[-1] == 20
-    assert "12,000 samples of each of 3 images" in line.texts[-1]
+    assert "12,000 samples of each of 3 images" in progress[-1]
 
 
 def test_nothing_is_printed_outside_a_notebook(vae, digits, monkeypatch, capsys):

@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import types
 
 import h5py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from damage import damaged
 
 import utils
 
@@ -46,7 +46,6 @@ def files_below(folder):
 
 READ_BACK = """
 import sys
-import types
 import keras, numpy as np
 import utils
 
@@ -161,11 +160,15 @@ def half(path):
 
 
 def other_architecture(path):
-    utils.build_vae(2, hidden=8).save_weights(path)
+    utils.save_vae(utils.build_vae(2, hidden=8), "digits_2d")
+
+
+def without_checksum(path):
+    utils.build_vae(2).save_weights(path)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
-@pytest.mark.parametrize("damage", [garbage, empty, half, other_architecture])
+@pytest.mark.parametrize("damage", [garbage, empty, half, other_architecture, without_checksum])
 def test_a_damaged_file_is_passed_over_with_a_sentence(shipped, two_vaes, capsys, damage):
     """After one crash in notebook 03 a reader could not run 04 any more, or would not know whose weights it used."""
     own = utils.save_vae(two_vaes[0], "digits_2d")
@@ -174,6 +177,23 @@ def test_a_damaged_file_is_passed_over_with_a_sentence(shipped, two_vaes, capsys
     passed_over, used = capsys.readouterr().out.splitlines()
     assert passed_over.startswith(f"Passed over {own.as_posix()}: it is damaged, or of another architecture (")
     assert used == f"digits_2d: weights from {shipped.as_posix()}"
+
+
+def test_random_damage_to_weights_is_never_loaded(shipped, two_vaes, capsys):
+    """A bad disk would crash the reader's kernel, or spoil the model a little, and nobody would notice."""
+    own = utils.save_vae(two_vaes[0], "digits_2d")
+    for what, content in damaged(own.read_bytes(), 180):
+        own.write_bytes(content)
+        vae = utils.load_vae("digits_2d")
+        assert capsys.readouterr().out.startswith("Passed over "), what
+        assert np.array_equal(vae.get_weights()[1], two_vaes[1].get_weights()[1]), what
+
+
+def test_a_checksum_leaves_a_file_that_keras_reads(folders, two_vaes):
+    """Weights could not be used without this repository's helpers."""
+    vae = utils.build_vae(2)
+    vae.load_weights(utils.save_vae(two_vaes[0], "digits_2d"))
+    assert_same_outputs(vae, outputs(two_vaes[0]))
 
 
 def test_where_no_file_fits_both_are_named(shipped, two_vaes, capsys):
@@ -274,22 +294,13 @@ def test_every_digit_is_shown_in_its_place():
 # -------------------------------------------------------------------------------------------------------- progress bar
 
 
-def test_the_progress_bar_ends_on_the_numbers_of_the_history(monkeypatch):
+def test_the_progress_bar_ends_on_the_numbers_of_the_history(progress):
     """The line that stays in a stored notebook would show other numbers than the curve below it."""
-    lines = []
-
-    class Line:
-        def update(self, data, raw):
-            lines.append(data["text/plain"])
-
-    monkeypatch.setattr(utils, "get_ipython", lambda: types.SimpleNamespace(kernel=None))
-    monkeypatch.setattr(utils, "display", lambda *args, **kwargs: Line())
-    monkeypatch.setattr(utils._ProgressLine, "patience", -1)
     vae = utils.build_vae(2, hidden=8)
     vae.compile(keras.optimizers.Adam(0.01), steps_per_execution=2)
     bar = utils.ProgressBar()
     history = vae.fit(X, batch_size=2, epochs=2, validation_data=(X,), verbose=0, callbacks=[bar]).history
     loss, reconstruction, kl, test = (history[name][-1] for name in ("loss", "reconstruction", "kl", "val_loss"))
-    assert lines[0].count("█") < lines[-1].count("█") == 20
-    assert "epoch 2 of 2" in lines[-1]
-    assert f"loss {loss:.1f} = reconstruction {reconstruction:.1f} + KL {kl:.1f}; test loss {test:.1f}" in lines[-1]
+    assert progress[0].count("█") < progress[-1].count("█") == 20
+    assert "epoch 2 of 2" in progress[-1]
+    assert f"loss {loss:.1f} (reconstruction {reconstruction:.1f}, KL {kl:.1f}); test loss {test:.1f}" in progress[-1]
