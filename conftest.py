@@ -1,8 +1,12 @@
-"""Every run of pytest: its notebooks and tests write to a temporary folder, and leave the checkout as they found it."""
+"""Every run of pytest: its notebooks and tests write to a temporary folder, and reach no network.
+
+So they leave the checkout as they found it, and prove that nothing is downloaded.
+"""
 
 import os
 import tempfile
 import types
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -10,6 +14,32 @@ import pytest
 OUTPUTS = tempfile.TemporaryDirectory(prefix="vae-", ignore_cleanup_errors=True)
 # Before utils is imported, which looks once; the notebooks' kernels inherit it, so 04 judges what 03 has just trained.
 os.environ["VAE_OUTPUTS"] = OUTPUTS.name
+OFFLINE = """
+import socket
+import sys
+
+
+def offline(event, arguments, here=frozenset({None, "", "localhost", "127.0.0.1", "::1", socket.gethostname()})):
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in here:
+        raise ConnectionError(f"the tests run without a network, but something asked for {host}")
+
+
+sys.addaudithook(offline)
+"""
+exec(OFFLINE)
+# The notebooks' kernels run every file of this folder first, and other programs respect the proxies.
+STARTUP = Path(OUTPUTS.name, "ipython", "profile_default", "startup")
+STARTUP.mkdir(parents=True)
+(STARTUP / "offline.py").write_text(OFFLINE, encoding="utf-8")
+os.environ["IPYTHONDIR"] = str(STARTUP.parent.parent)
+os.environ |= dict.fromkeys(["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"], "http://127.0.0.1:9")
 # The tests open no windows. Not through MPLBACKEND: the kernels would inherit it, and show no figures.
 matplotlib.use("Agg")
 

@@ -27,6 +27,9 @@ with open(os.devnull, "w") as _nowhere:
 try:
     import keras
     from keras import layers, ops
+
+    with contextlib.suppress(ImportError):
+        import tensorflow  # noqa: F401  Keras would import it later, on any backend, and let it talk
 finally:
     os.dup2(_stderr, 2)
     os.close(_stderr)
@@ -379,10 +382,11 @@ def schedule(steps, peak=4e-3):
 
 def compile_for_training(vae, steps, weight_decay=None):
     """Compile with Adam on this schedule, and, on TensorFlow, with XLA."""
+    alone = vae.replicas == 1  # tf.distribute can have neither, as of Keras 3.15 (its issue 19246)
     vae.compile(
         keras.optimizers.Adam(schedule(steps), epsilon=1e-4, weight_decay=weight_decay),
-        jit_compile=JIT,
-        steps_per_execution=40,
+        jit_compile=JIT if alone else False,
+        steps_per_execution=40 if alone else 1,
     )
 
 

@@ -81,6 +81,7 @@ def main():
     ]
     jobs += [("seeds", "digits", seed, (x_train, x_test), 100, DIGITS) for seed in SEEDS]
     jobs += [("control", "benchmark, 35 more passes on the ELBO", 0, (x_train, x_test), 50, CONTROL)]
+    order = [job[:3] for job in jobs]
     for table, name, seed, images, samples, options in jobs:
         key = {"table": table, "variant": name, "seed": str(seed)}
         if any(key.items() <= row.items() for row in rows):
@@ -89,6 +90,7 @@ def main():
         row |= {"date": datetime.date.today(), "tensorflow": tf.__version__, "keras": keras.__version__}
         print(*row.values(), sep="  ", flush=True)
         rows.append(row)
+        rows.sort(key=lambda row: order.index((row["table"], row["variant"], int(row["seed"]))))
         with utils._replacing(TABLE) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()

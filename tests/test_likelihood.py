@@ -1,6 +1,5 @@
 """log_likelihood against integrals and sums that are worked out without it."""
 
-
 import keras
 import numpy as np
 import pytest

@@ -111,6 +111,60 @@ def test_an_interrupted_save_keeps_the_earlier_file(folders, two_vaes, monkeypat
     assert files_below(utils.OUTPUTS) == [path]
 
 
+FULL_DISK = """
+import resource
+import sys
+import utils
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # no file may become larger
+try:
+    utils.save_vae(utils.build_vae(2), "digits_2d")
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_a_full_disk_keeps_the_earlier_file(folders, two_vaes):
+    """A reader whose disk is full would lose the weights of the run before, or see HDF5's own words."""
+    path = utils.save_vae(two_vaes[0], "digits_2d")
+    before = path.read_bytes()
+    environment = os.environ | {"VAE_OUTPUTS": str(utils.OUTPUTS), "PYTHONPATH": str(utils.ROOT)}
+    done = subprocess.run([sys.executable, "-c", FULL_DISK], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Cannot write" in done.stderr
+    assert "Set VAE_OUTPUTS to a folder with room" in done.stderr
+    assert path.read_bytes() == before
+    assert files_below(utils.OUTPUTS) == [path]
+
+
+SAVE_AGAIN_AND_AGAIN = """
+import keras
+import utils
+
+keras.utils.set_random_seed(0)
+vae = utils.build_vae(2)
+for _ in range(30):
+    utils.save_vae(vae, "digits_2d")
+"""
+
+
+def test_two_notebooks_may_save_at_the_same_time(folders, capsys):
+    """Whoever runs two notebooks side by side would load half of one file and half of the other."""
+    environment = os.environ | {"VAE_OUTPUTS": str(utils.OUTPUTS), "PYTHONPATH": str(utils.ROOT)}
+    command = [sys.executable, "-c", SAVE_AGAIN_AND_AGAIN]
+    savers = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    loads = 0
+    while any(saver.poll() is None for saver in savers):
+        if folders[0].exists():
+            utils.load_vae("digits_2d")
+            loads += 1
+    assert [saver.wait() for saver in savers] == [0, 0]
+    assert loads > 5
+    assert "Passed over" not in capsys.readouterr().out
+    assert files_below(utils.OUTPUTS) == [folders[0]]
+
+
 def test_saving_again_replaces(folders, two_vaes):
     """The weights of the last training would not be the ones that are loaded."""
     for vae in two_vaes:
