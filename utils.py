@@ -42,6 +42,7 @@ ASSETS = ROOT / "assets"
 OUTPUTS = ROOT / (os.environ.get("VAE_OUTPUTS") or "outputs")
 LATENT_DIM = {"digits": 32, "digits_2d": 2, "benchmark": 50, "benchmark_iwae": 50}
 JIT = keras.backend.backend() == "tensorflow" or "auto"  # on the CPU, TensorFlow takes "auto" for no
+STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 40  # Keras allows no more there
 
 plt.style.use(ASSETS / "style.mplstyle")
 
@@ -387,7 +388,7 @@ def compile_for_training(vae, steps, weight_decay=None):
     vae.compile(
         keras.optimizers.Adam(schedule(steps), epsilon=1e-4, weight_decay=weight_decay),
         jit_compile=JIT if alone else False,
-        steps_per_execution=40 if alone else 1,
+        steps_per_execution=STEPS_AT_ONCE if alone else 1,
     )
 
 

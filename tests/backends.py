@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-COMPILES = keras.backend.backend() != "torch"  # there it takes a C++ compiler, and minutes
+# PyTorch takes a C++ compiler and minutes to compile a step, and Keras runs no several steps at once on it.
+COMPILES = keras.backend.backend() != "torch"
 
 
 def gradient(function, *arrays):
