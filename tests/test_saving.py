@@ -31,7 +31,7 @@ def two_vaes():
 
 
 def outputs(vae):
-    return [np.asarray(part) for part in (*vae.encoder(X), vae.decoder(Z))]
+    return [keras.ops.convert_to_numpy(part) for part in (*vae.encoder(X), vae.decoder(Z))]
 
 
 def assert_same_outputs(vae, expected):
@@ -56,7 +56,7 @@ built.load_weights("trained.weights.h5")
 whole = keras.models.load_model("trained.keras")
 for name, vae in {"load_weights": built, "keras": whole, "load_vae": utils.load_vae("digits_2d")}.items():
     kl = vae.evaluate(x, verbose=0, return_dict=True)["kl"]
-    np.savez(name, *vae.encoder(x), vae.decoder(z), kl)
+    np.savez(name, *map(keras.ops.convert_to_numpy, (*vae.encoder(x), vae.decoder(z), kl)))
 """
 
 
