@@ -4,6 +4,7 @@ x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, laten
 """
 
 import contextlib
+import ctypes
 import functools
 import hashlib
 import logging
@@ -33,6 +34,12 @@ try:
 finally:
     os.dup2(_stderr, 2)
     os.close(_stderr)
+
+# XLA frees its working memory at every step, and glibc, Linux's C library, returns it to the system, to get it back page
+# by page at the next. If glibc keeps 64 MB, and whatever is smaller than 32 MB, an epoch takes a sixth less time.
+with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no mallopt
+    ctypes.CDLL(None).mallopt(-2, 2**26)  # M_TOP_PAD
+    ctypes.CDLL(None).mallopt(-3, 2**25)  # M_MMAP_THRESHOLD
 
 # TensorFlow warns of "retracing" when images come in batches of several sizes, as they do here for good reasons.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -2,6 +2,8 @@
 
     python tests/benchmark.py --rounds 3
 
+Set KERAS_BACKEND to `jax` or `torch` to time Keras's other backends; the products are TensorFlow's on all of them.
+
 The network is that of `digits`, 784-500-500-32 and back. Things are timed in turns, after a round that is not counted,
 because it compiles; printed are the medians. The matrix products alone, in one compiled function, without activations,
 losses or random numbers, are what no implementation can do without.
@@ -111,7 +113,8 @@ def main():
     parser = argparse.ArgumentParser(description="Time training and the likelihood beside their matrix products alone.")
     parser.add_argument("--rounds", type=int, default=3, help="how many rounds to take the median of")
     rounds = parser.parse_args().rounds
-    print(f"{os.cpu_count()} processors, TensorFlow {tf.__version__}, Keras {keras.__version__}; median of {rounds}")
+    versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__} on {keras.backend.backend()}"
+    print(f"{os.cpu_count()} processors, {versions}; median of {rounds}")
 
     x = (utils.load_mnist()[0][0] / 255).astype("float32")
     mean_image = x.mean(0)
