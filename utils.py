@@ -35,8 +35,8 @@ finally:
     os.dup2(_stderr, 2)
     os.close(_stderr)
 
-# XLA frees its working memory at every step, and glibc, Linux's C library, returns it to the system, to get it back page
-# by page at the next. If glibc keeps 64 MB, and whatever is smaller than 32 MB, an epoch takes a sixth less time.
+# XLA frees its working memory at every step, and glibc, Linux's C library, returns it to the system, to get it back
+# page by page at the next. If glibc keeps 64 MB, and all that is smaller than 32 MB, an epoch takes a sixth less time.
 with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no mallopt
     ctypes.CDLL(None).mallopt(-2, 2**26)  # M_TOP_PAD
     ctypes.CDLL(None).mallopt(-3, 2**25)  # M_MMAP_THRESHOLD
