@@ -324,6 +324,22 @@ def test_a_folder_that_cannot_be_written_says_what_to_do(folders, figure, two_va
     assert blocked.read_text() == "a file where a folder should be"
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["no outputs yet", "outputs"])
+def test_a_read_only_checkout_says_what_to_do(folders, figure, two_vaes, there):
+    """In a course's shared folder a reader would not learn that the results can go elsewhere."""
+    folder = utils.OUTPUTS if there else utils.OUTPUTS.parent
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user may write anywhere")
+        for write in (lambda: utils.save_figure(figure, "a"), lambda: utils.save_vae(two_vaes[0], "digits")):
+            with pytest.raises(OSError, match="Cannot write .*VAE_OUTPUTS"):
+                write()
+    finally:
+        folder.chmod(0o755)
+
+
 def test_every_digit_is_shown_in_its_place():
     """Captions and labels would name other digits than the ones they stand beside."""
     x = np.random.default_rng(0).random((2, 3, 28, 28))
