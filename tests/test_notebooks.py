@@ -119,12 +119,13 @@ def test_series_is_complete():
 
 @each_notebook
 def test_file_is_a_valid_notebook(path):
-    """Jupyter would warn on opening it, or the next one to save it would change every cell's id."""
+    """Jupyter would warn on opening it, show a gap, or the next one to save it would change every cell's id."""
     raw = json.loads(path.read_text(encoding="utf-8"))
     ids = [cell.get("id") for cell in raw["cells"]]
     assert all(ids)
     assert len(ids) == len(set(ids))
     nbformat.validate(raw)
+    assert all("".join(cell["source"]).strip() for cell in raw["cells"])
 
 
 @each_notebook
