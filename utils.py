@@ -36,10 +36,10 @@ finally:
     os.close(_stderr)
 
 # XLA frees its working memory at every step, and glibc, Linux's C library, returns it to the system, to get it back
-# page by page at the next. If glibc keeps 64 MB, and all that is smaller than 32 MB, an epoch takes a sixth less time.
+# page by page at the next. If glibc keeps 64 MB, and all that is smaller than 16 MB, an epoch takes a sixth less time.
 with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no mallopt
     ctypes.CDLL(None).mallopt(-2, 2**26)  # M_TOP_PAD
-    ctypes.CDLL(None).mallopt(-3, 2**25)  # M_MMAP_THRESHOLD
+    ctypes.CDLL(None).mallopt(-3, 2**24)  # M_MMAP_THRESHOLD
 
 # TensorFlow warns of "retracing" when images come in batches of several sizes, as they do here for good reasons.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -133,7 +133,7 @@ def load_mnist(path=ASSETS / "mnist.npz"):
 
 def check_images(x):
     """Return x as a NumPy array; raise a ValueError unless it is (n, 28, 28), n > 0, in [0, 1], without NaN."""
-    x = ops.convert_to_numpy(x)
+    x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
     if x.dtype.kind not in "biuf":
         raise ValueError(f"images must be numbers, not {x.dtype}")
     if x.ndim != 3 or x.shape[1:] != (28, 28) or len(x) == 0:
