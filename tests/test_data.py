@@ -266,8 +266,8 @@ def test_fit_goes_through_the_epochs_one_by_one(steps_per_execution):
     batches = Recorded(NUMBERED, 4)
     vae = utils.build_vae(2, hidden=4)
     vae.compile("adam", steps_per_execution=steps_per_execution)
-    epochs = keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch)
-    vae.fit(batches, epochs=3, shuffle=False, callbacks=[epochs], verbose=0)
+    start_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch)
+    vae.fit(batches, epochs=3, shuffle=False, callbacks=[start_epoch], verbose=0)
     # Before it trains, fit looks at a few batches, to learn their shapes. Two workers may note theirs in either order.
     epochs = [sorted(batches.asked[-15:][5 * epoch :][:5]) for epoch in range(3)]
     assert epochs == [[(epoch, index) for index in range(5)] for epoch in range(3)]
