@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("assets/*.md")), *NOTEBOOKS]
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("assets/*.md")), *NOTEBOOKS, *SOLUTIONS]
 
 COLAB = re.compile(r"\[!\[[^\]]+\]\([^)]+\)\]\((https://colab\.research\.google\.com/github/[^)\s]+)\)")
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(tmp|home|root|work|Users)\b|\bC:\\")
@@ -27,6 +28,7 @@ README_FIGURES = {
 }
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_file = pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 
 
 @cache
@@ -89,8 +91,8 @@ def definitions(trees):
     return found
 
 
-def in_utils():
-    return ast.parse((ROOT / "utils.py").read_text(encoding="utf-8"))
+def module(name):
+    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
 
 
 def figures(path):
@@ -117,7 +119,7 @@ def test_series_is_complete():
     assert numbers == [1, 2, 3, 4, 5, 6, 7]
 
 
-@each_notebook
+@each_file
 def test_file_is_a_valid_notebook(path):
     """Jupyter would warn on opening it, show a gap, or the next one to save it would change every cell's id."""
     raw = json.loads(path.read_text(encoding="utf-8"))
@@ -128,21 +130,21 @@ def test_file_is_a_valid_notebook(path):
     assert all("".join(cell["source"]).strip() for cell in raw["cells"])
 
 
-@each_notebook
+@each_file
 def test_kernel_is_the_one_that_every_installation_has(path):
     """A reader would be asked to choose a kernel, for want of the author's."""
     kernel = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]
     assert (kernel["name"], kernel["display_name"]) == ("python3", "Python 3")
 
 
-@each_notebook
+@each_file
 def test_was_run_from_top_to_bottom(path):
     """The stored outputs might come from other code, or another order, than the reader sees."""
     counts = [cell.execution_count for cell in cells(path, "code")]
     assert counts == list(range(1, len(counts) + 1))
 
 
-@each_notebook
+@each_file
 def test_outputs_hold_nothing_to_ignore(path):
     """A reader would meet an error, a warning or a log line and wonder whether something is wrong."""
     for cell in cells(path, "code"):
@@ -150,7 +152,7 @@ def test_outputs_hold_nothing_to_ignore(path):
         assert not [text for text in texts(cell) if NOISE.search(text)]
 
 
-@each_notebook
+@each_file
 def test_nothing_points_into_the_authors_machine(path):
     """A path of the author's machine means nothing on the reader's."""
     shown = [cell.source for kind in ("markdown", "code", "raw") for cell in cells(path, kind)]
@@ -158,33 +160,35 @@ def test_nothing_points_into_the_authors_machine(path):
     assert not [text for text in shown if MACHINE_PATH.search(text)]
 
 
-@each_notebook
+@each_file
 def test_checked_cells_have_something_to_check(path):
     """An output that looks checked would not be: nbval passes a cell without a stored text, and unknown tags."""
     for cell in cells(path, "code"):
         tags = cell.metadata.get("tags", [])
-        assert set(tags) <= {"nbval-check-output"}
-        assert not tags or any(text.strip() for text in texts(cell)), cell.source
+        assert set(tags) <= {"nbval-check-output", "solution"}
+        assert "nbval-check-output" not in tags or any(text.strip() for text in texts(cell)), cell.source
         assert not re.search(r"^\s*#\s*(NBVAL|PYTEST_VALIDATE)_", cell.source, re.MULTILINE), "use a tag instead"
 
 
-@each_notebook
+@each_file
 def test_code_is_plain_python(path):
     """A misspelt magic makes the rest of its cell pass without being run, and only the setup cell may need a shell."""
     parsed(path)
 
 
-@each_notebook
+@each_file
 def test_setup_is_the_same_everywhere(path):
     """A notebook opened alone, in Colab or elsewhere, would not find its helpers the way the others do."""
     assert cells(path, "code")[0].source == cells(NOTEBOOKS[0], "code")[0].source
 
 
-@pytest.mark.parametrize("folder", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
+@pytest.mark.parametrize("folder", ["", "notebooks", "notebooks/solutions"])
 def test_setup_finds_the_helpers(folder):
     """VS Code may start a notebook in the repository's folder, Jupyter starts it in its own: utils must be found."""
     setup = ast.unparse(parsed(NOTEBOOKS[0])[0])
-    result = subprocess.run([sys.executable, "-c", setup + "\nprint(utils.ROOT)"], cwd=folder, stdout=subprocess.PIPE)
+    result = subprocess.run(
+        [sys.executable, "-c", setup + "\nprint(utils.ROOT)"], cwd=ROOT / folder, stdout=subprocess.PIPE
+    )
     assert Path(result.stdout.decode().strip()) == ROOT
 
 
@@ -250,7 +254,7 @@ def test_cells_are_short(path):
 @each_notebook
 def test_shown_definitions_are_the_ones_in_utils(path):
     """The reader would study other code than the later notebooks run."""
-    helpers = dict(definitions([in_utils()]))
+    helpers = dict(definitions([module("utils.py")]))
     for name, code in definitions(parsed(path)):
         assert code == helpers.get(name, code)
 
@@ -278,10 +282,10 @@ def test_figures_come_from_the_notebooks():
 
 
 def test_no_helper_is_dead():
-    """A reader of utils.py would puzzle over code that nothing needs."""
+    """A reader of utils.py, or of the exercises' checks, would puzzle over code that nothing needs."""
     trees = [tree for path in NOTEBOOKS for tree in parsed(path)]
     trees += [ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.glob("tests/*.py")]
-    trees += in_utils().body
+    trees += module("utils.py").body + module("exercises.py").body
     used = [{getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(tree)} for tree in trees]
     for helper in trees:
         if isinstance(helper, ast.FunctionDef | ast.ClassDef) and not helper.name.startswith("_"):
