@@ -3,7 +3,7 @@
 import re
 import runpy
 
-from test_notebooks import COLAB, NOTEBOOKS, ROOT, figures, git, headings
+from test_notebooks import COLAB, NOTEBOOKS, ROOT, SOLUTIONS, figures, git, headings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = ["Introduction", "Dataset", "Variational Autoencoder", "Training", "Evaluation", "References"]
@@ -42,7 +42,7 @@ def test_table_lists_every_notebook():
 
 def test_repository_has_one_address():
     """A badge or a clone would go to another account than the others, or than the one that this checkout is from."""
-    pages = [README, *(path.read_text(encoding="utf-8") for path in NOTEBOOKS)]
+    pages = [README, *(path.read_text(encoding="utf-8") for path in NOTEBOOKS + SOLUTIONS)]
     owners = {owner for page in pages for owner in re.findall(ADDRESS, page)}
     owners.update(re.findall(ADDRESS, git("remote", "get-url", "origin")))
     assert len(owners) == 1, "README.md says, under Run it, how to write your own account everywhere"
