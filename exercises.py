@@ -6,6 +6,7 @@ They test what an answer does, not how it is written. Some of them give an answe
 import contextlib
 import functools
 import tempfile
+import traceback
 
 import keras
 import numpy as np
@@ -38,7 +39,7 @@ def expect_near(answer, right, mistakes, otherwise, tolerance=1e-3):
     expect(answer.shape == right.shape, f"the shape should be {right.shape}, but is {answer.shape}")
 
     def near(value):
-        return np.allclose(answer, value, rtol=tolerance, atol=tolerance * np.abs(right).max())
+        return np.allclose(answer, value, rtol=tolerance, atol=tolerance * (np.abs(value).max() or 1))
 
     if not near(right):
         raise Wrong(next((hint for value, hint in mistakes if near(numbers(value))), otherwise))
@@ -55,6 +56,13 @@ def numbers(answer):
         raise Wrong(f"numbers are asked for, not {answer!r:.60}") from None
 
 
+def place(error):
+    """Say in which line of an answer an error arose, if it was in one."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    frames = [frame for frame in frames if frame.filename not in (__file__, utils.__file__)]
+    return f" at `{frames[-1].line}`" if frames else ""
+
+
 def exercise(check):
     """Make a check that raises Wrong into one that prints its verdict."""
 
@@ -69,7 +77,7 @@ def exercise(check):
         except Wrong as wrong:
             verdict = f"not right yet: {wrong}"
         except Exception as error:
-            verdict = f"not right yet: it stops with {type(error).__name__}: {error}"
+            verdict = f"not right yet: it stops{place(error)} with {type(error).__name__}: {error}"
         else:
             print("right" + (f": {found}" if found else ""))
             return
@@ -163,6 +171,7 @@ def pca_as_a_model(draw_digits):
     expect(off < 0.1, "the mean of the draws should be the mean image: was it added?")
     total = x.var(axis=0).sum() / variances[:32].sum()
     expect(total > 0.1, "there is hardly any variance: eigh gives the smallest eigenvalues first")
+    expect(x.min() < 0, "no value is below 0: leave the draws as they are, and do not clip them")
     expect(
         abs(total - 1) < 0.05,
         f"the draws have {total:.2f} times the variance of the first 32 components: is it the standard deviation, "
@@ -171,6 +180,9 @@ def pca_as_a_model(draw_digits):
     found = ((x - flat.mean(axis=0)) @ directions).var(axis=0)
     expect(found[32:].max() < 1e-3, "the draws should lie in the space of the first 32 components")
     expect(np.allclose(found[:32], variances[:32], rtol=0.15), "each component should have its own variance")
+    again, other = numbers(draw_digits(3, seed=1)), numbers(draw_digits(3, seed=2))
+    expect(np.array_equal(again, numbers(draw_digits(3, seed=1))), "the same seed should give the same images")
+    expect(not np.array_equal(again, other), "another seed should give other images")
 
 
 # --------------------------------------------------------------------------------------------------- 02 build the model
@@ -212,7 +224,8 @@ def halved_deviations(guess, change_of_kl):
         ],
         "the new log-variances, their KL, minus the old KL, averaged over the images",
     )
-    halved = change_of_kl(*trained("digits").encoder(utils.binarize(mnist()[2][:1000], 0)))
+    outputs = trained("digits").encoder(utils.binarize(mnist()[2][:1000], 0))
+    halved = float(change_of_kl(*map(numbers, outputs)))
     return f"in digits the KL goes {'up' if halved > 0 else 'down'} by {halved:.1f} nats, and your guess was {guess}"
 
 
@@ -277,17 +290,17 @@ def kl_full_covariance(kl_full):
 def steps_and_peak(steps, steps_before_the_peak):
     expect_near(
         steps,
-        2400,
-        [(240, "this is one epoch"), (600_000, "a step takes a batch, not an image"), (24_000, "60,000 / 250 is 240")],
+        4800,
+        [(600, "this is one epoch"), (480_000, "a step takes a batch, not an image")],
         "how many batches has an epoch, and how many epochs are there?",
     )
     expect_near(
         steps_before_the_peak,
-        240,
+        480,
         [
-            (2400, "there it has fallen to zero"),
+            (4800, "there it has fallen to zero"),
             (0, "it starts at a 25th of its peak"),
-            (24, "a tenth of all steps, not of an epoch"),
+            (60, "a tenth of all steps, not of an epoch"),
         ],
         "the rate climbs for a tenth of all steps",
     )
@@ -300,7 +313,8 @@ def draws_that_are_fixed(guess, fixed_batches):
     batches = fixed_batches(grey)
     if batches is ...:
         raise NotAttempted
-    expect(isinstance(batches, utils.BinarizedBatches), "it should return BinarizedBatches, of images of your making")
+    wanted = all(hasattr(batches, name) for name in ("start_epoch", "__len__", "__getitem__"))
+    expect(wanted, "it should return utils.BinarizedBatches, of images of your making")
 
     def epoch(number):
         batches.start_epoch(number)
@@ -352,9 +366,14 @@ def beta_vae(kind):
             ],
             "reconstruction + beta * KL, averaged over the images",
         )
-        shown = float(vae.kl.result())
-        expect(shown != 0, "the metrics reconstruction and kl are not updated any more")
-        expect(np.isclose(shown, kl, rtol=1e-4), "the metric kl should show the KL, without beta")
+        for metric, honest in ((vae.reconstruction, reconstruction), (vae.kl, kl)):
+            shown = float(metric.result())
+            expect(shown != 0, "the metrics reconstruction and kl are not updated any more")
+            expect(np.isclose(shown, honest, rtol=1e-4), f"the metric {metric.name} should not know of beta")
+    vae.compile("sgd")
+    before = plain.decoder.get_weights()[0]
+    vae.fit(x, verbose=0)
+    expect(not np.array_equal(before, plain.decoder.get_weights()[0]), "no gradient flows: use keras.ops, not NumPy")
 
 
 # ------------------------------------------------------------------------------------------------ 04 evaluate the model
@@ -432,9 +451,11 @@ def a_hundred_labels(classify):
     found = numbers(classify(trained("digits"), known, labels, x_test))
     expect(found.shape == (10_000,), f"for 10,000 images the shape should be (10000,), but is {found.shape}")
     expect(np.isin(found, range(10)).all(), "labels are asked for, from 0 to 9")
-    right = np.mean(found == y_test)
+    right, by_pixels = np.mean(found == y_test), np.mean(nearest(known, labels, x_test) == y_test)
+    means = [trained("digits").encoder.predict(part, batch_size=1000, verbose=0)[0] for part in (known, x_test)]
+    by_means = np.mean(nearest(means[0], labels, means[1]) == y_test)
     expect(right > 0.85, f"{right:.0%} are right: do the images without a label have a say?")
-    return f"{right:.0%} of the test images"
+    return f"{right:.0%}; the label of the nearest one is right for {by_pixels:.0%} by pixels, {by_means:.0%} by means"
 
 
 # -------------------------------------------------------------------------------------------- 05 measure the likelihood
@@ -472,10 +493,11 @@ def bytes_of_an_image(guess, bytes_needed):
 
 @exercise
 def bound_for_every_k(bounds):
-    log_w = np.random.default_rng(0).normal(-90, 3, size=(40, 60))
+    log_w = np.random.default_rng(0).normal(-2000, 3, size=(40, 60))
     k = np.arange(1, 61)
-    right = np.stack([np.log(np.exp(log_w[:, :n] + 90).mean(axis=1)) - 90 for n in k]).mean(axis=1)
+    right = np.stack([np.log(np.exp(log_w[:, :n] + 2000).mean(axis=1)) - 2000 for n in k]).mean(axis=1)
     totals = np.logaddexp.accumulate(log_w, axis=1)
+    expect(np.isfinite(numbers(bounds(log_w))).all(), "the computer's e^-2000 is 0: stay with logarithms")
     expect_near(
         bounds(log_w),
         right,
@@ -488,7 +510,8 @@ def bound_for_every_k(bounds):
                 "the sum goes over the samples, which are the columns",
             ),
         ],
-        "for each k, the logarithm of the mean of the first k weights; then the mean over the images",
+        "the logarithm of the mean of the first weights, for each image, then the mean over the images; "
+        "NumPy's logaddexp has an accumulate",
         tolerance=1e-6,
     )
 
@@ -516,6 +539,7 @@ def two_collapsed_models(times_as_large):
         784,
         [(1, "their terms have the same ratio, but not the same size"), (1 / 784, "the other way round")],
         "reconstruction / 784 + KL, and reconstruction + 784 KL: by which factor do they differ?",
+        tolerance=0.02,
     )
 
 
@@ -561,7 +585,7 @@ def annealing(kind):
             found.append(float(beta.value))
     step = np.arange(40)
     climb = 10 * np.minimum(1, step / 20)
-    if np.allclose(found, 10 * np.minimum(1, (step + 1) / 20)):
+    if np.abs(found - climb).max() < 0.51:  # a step earlier or later is as good
         return
     expect_near(
         found,
@@ -589,9 +613,11 @@ def denoiser(kind):
             return identity.encoder(x)
 
     x = utils.binarize(np.full((100, 28, 28), 0.3, "float32"), seed=0)
-    if kind(Spy(), identity.decoder).call(ops.convert_to_tensor(x)) is ...:
+    outputs = kind(Spy(), layers.Identity()).call(ops.convert_to_tensor(x))
+    if outputs is ...:
         raise NotAttempted
     expect(len(seen) == 1, "the encoder should be asked once")
+    expect(not np.allclose(outputs[0], outputs[1]), "what is decoded is the mean of the code, and not a sample")
     flipped = np.mean(seen[0] != x)
     expect(flipped > 0, "the encoder sees the image as it is: flip its pixels first")
     expect(np.isin(seen[0], (0, 1)).all(), "the noise should flip pixels, 0 to 1 and 1 to 0, and nothing else")
@@ -609,7 +635,7 @@ def denoiser(kind):
         f"what is decoded costs {nats:.0f} nats when it is compared with images without noise, and 125 is "
         "enough: what is the target of the loss?",
     )
-    return f"of 78 wrong pixels {off:.0f} are left"
+    return f"78 of the pixels were wrong, and {off:.0f} are when it is decoded"
 
 
 @exercise
@@ -687,11 +713,15 @@ def pictures(x, seed):
 @exercise
 def own_pictures(prepare):
     *_, x_test, _ = mnist()
-    x = np.stack([numbers(prepare(picture)) for picture in pictures(x_test[:200], seed=0)])
-    expect(x.shape == (200, 28, 28), f"each should come out with the shape (28, 28), not {x.shape[1:]}")
+    x = [numbers(prepare(picture)) for picture in pictures(x_test[:200], seed=0)]
+    wrong = [image.shape for image in x if image.shape != (28, 28)]
+    expect(not wrong, f"each should come out with the shape (28, 28), not {wrong[:1]}")
+    x = np.stack(x)
     expect(x.min() >= 0 and x.max() <= 1, f"the values should go from 0 to 1, but go from {x.min():g} to {x.max():g}")
     expect(x.mean() < 0.5, "ink should be 1 and paper 0")
     expect(np.median(x) < 0.02, "the paper should be white, that is 0, although it is grey on the photograph")
+    grey = np.mean((x > 0.1) & (x < 0.9))
+    expect(grey > 0.03, f"only {grey:.1%} of the pixels are grey: the strokes of MNIST have soft edges")
     ink = x > 0.3
     high, wide = ink.any(axis=2).sum(axis=1), ink.any(axis=1).sum(axis=1)
     longest = np.median(np.maximum(high, wide))
@@ -709,6 +739,7 @@ def own_pictures(prepare):
 
 @exercise
 def convolutional_decoder(build):
+    keras.utils.set_random_seed(0)
     decoder = build(20)
     if decoder is ...:
         raise NotAttempted
@@ -716,9 +747,9 @@ def convolutional_decoder(build):
     shape = tuple(ops.shape(decoder(np.zeros((3, 20), "float32"))))
     expect(shape == (3, 28, 28), f"three codes should give logits of the shape (3, 28, 28), not {shape}")
     kinds = [type(layer).__name__ for layer in decoder._flatten_layers()]
-    expect(any(name.startswith("Conv") for name in kinds), "there is no convolution in it")
+    expect(any("Conv" in name for name in kinds), "there is no convolution in it")
     logits = numbers(decoder(np.random.default_rng(0).normal(size=(100, 20)).astype("float32")))
-    expect(logits.min() < 0 and logits.max() > 0, "logits can be negative and positive: leave out the last activation")
+    expect(logits.min() < 0, "logits can be negative: leave out the last activation")
     x_train, _, x_test, _ = mnist()
     x = utils.binarize(x_test, seed=0)
     losses = []
