@@ -1,6 +1,7 @@
 """What a reader sees in a notebook before a cell is run, and what holds for the series as a whole."""
 
 import ast
+import itertools
 import json
 import re
 import shutil
@@ -48,6 +49,12 @@ def markdown(path):
     if path.suffix == ".md":
         return path.read_text(encoding="utf-8")
     return "\n\n".join(cell.source for cell in cells(path, "markdown"))
+
+
+def opening(path):
+    """Return a notebook's markdown above the first code."""
+    before = itertools.takewhile(lambda cell: cell.cell_type == "markdown", nbformat.read(path, as_version=4).cells)
+    return "\n\n".join(cell.source for cell in before)
 
 
 def headings(text):
@@ -193,21 +200,19 @@ def test_setup_finds_the_helpers(folder):
 
 
 @each_notebook
-def test_first_cell_says_what_awaits_the_reader(path):
+def test_opening_says_what_awaits_the_reader(path):
     """A reader could not tell from the top what the notebook is for, what it takes and how long."""
-    first = nbformat.read(path, as_version=4).cells[0]
-    assert first.cell_type == "markdown"
-    assert first.source.startswith("# ")
+    assert opening(path).startswith("# ")
     assert [level for level, _ in headings(markdown(path))].count(1) == 1
     for promise in ("What you'll do", "What you'll be able to do", "What you need"):
-        assert promise in first.source
-    assert re.search(r"\bminutes?\b", first.source)
+        assert promise in opening(path)
+    assert re.search(r"\bminutes?\b", opening(path))
 
 
 @each_notebook
 def test_badge_opens_this_notebook(path):
     """The Colab badge would open another notebook, or none."""
-    (address,) = COLAB.findall(nbformat.read(path, as_version=4).cells[0].source)
+    (address,) = COLAB.findall(opening(path))
     assert address.endswith(f"/Variational-Autoencoder/blob/main/notebooks/{path.name}")
 
 

@@ -33,8 +33,13 @@ def exercises(path):
             continue
         new = {"markdown": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}[cell.cell_type]
         # What a check says before anything is attempted is exact, so nbval compares it.
-        tags = {"tags": ["nbval-check-output"]} if re.search(r"^exercises\.\w+\(", cell.source, re.MULTILINE) else {}
-        made.append(new(without_answer(cell.source), id=f"exercise-{len(made) + 1:02}", metadata=tags))
+        metadata = (
+            {"tags": ["nbval-check-output"]} if re.search(r"^exercises\.\w+\(", cell.source, re.MULTILINE) else {}
+        )
+        # On slides the class sees what is asked; the code is for the notebook.
+        slide = "skip" if cell.cell_type == "code" else "subslide" if made else "slide"
+        metadata["slideshow"] = {"slide_type": slide}
+        made.append(new(without_answer(cell.source), id=f"exercise-{len(made) + 1:02}", metadata=metadata))
     return made
 
 
