@@ -14,7 +14,7 @@ from test_notebooks import NOTEBOOKS, ROOT, headings, markdown
 
 WIDTH, HEIGHT = 1280, 720
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-# What stands beyond the edges of the slide that is shown, and whether anything stands within them.
+# What stands beyond the edges of the slide that is shown, or is too small; and whether anything stands within them.
 LOOK = """([width, height]) => {
     const beyond = [];
     let shown = 0;
@@ -27,6 +27,8 @@ LOOK = """([width, height]) => {
         if (scrolls || box.left < 0 || box.top < 0 || box.right > width + 1 || box.bottom > height + 1)
             beyond.push(`${element.tagName} ${Math.round(box.right)} x ${Math.round(box.bottom)} `
                 + element.textContent.trim().slice(0, 60));
+        const full = Math.min(element.naturalHeight, 560, 1160 * element.naturalHeight / element.naturalWidth);
+        if (box.height < 0.6 * full) beyond.push(`a figure, shrunk to ${Math.round(100 * box.height / full)} %`);
     }
     return [shown, beyond];
 }"""
