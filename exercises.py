@@ -39,7 +39,9 @@ def expect_near(answer, right, mistakes, otherwise, tolerance=1e-3):
     expect(answer.shape == right.shape, f"the shape should be {right.shape}, but is {answer.shape}")
 
     def near(value):
-        return np.allclose(answer, value, rtol=tolerance, atol=tolerance * (np.abs(value).max() or 1))
+        return np.shape(value) == answer.shape and np.allclose(
+            answer, value, rtol=tolerance, atol=tolerance * (np.abs(value).max() or 1)
+        )
 
     if not near(right):
         raise Wrong(next((hint for value, hint in mistakes if near(numbers(value))), otherwise))
@@ -60,7 +62,7 @@ def place(error):
     """Say in which line of an answer an error arose, if it was in one."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
     frames = [frame for frame in frames if frame.filename not in (__file__, utils.__file__)]
-    return f" at `{frames[-1].line}`" if frames else ""
+    return f" at `{frames[-1].line}`" if frames and frames[-1].line else ""
 
 
 def exercise(check):
@@ -112,6 +114,14 @@ def nearest(known, labels, x):
 def one_of(answer, choices):
     """Raise Wrong unless the answer is one of the choices."""
     expect(answer in choices, f"the answer should be one of {', '.join(map(repr, choices))}, not {answer!r}")
+
+
+def three(outputs):
+    """Return what call returned, or say what it should return."""
+    if outputs is ...:
+        raise NotAttempted
+    expect(isinstance(outputs, (tuple, list)) and len(outputs) == 3, "call should return the logits, mean and log_var")
+    return outputs
 
 
 # ------------------------------------------------------------------------------------------------ 01 explore the digits
@@ -167,6 +177,7 @@ def pca_as_a_model(draw_digits):
     x = numbers(draw_digits(4000, seed=0))
     expect(x.shape == (4000, 28, 28), f"the shape should be (4000, 28, 28), but is {x.shape}")
     x = x.reshape(-1, 784)
+    expect(np.isfinite(x).all(), "some are NaN: eigh gives the smallest eigenvalues first, and some are just below 0")
     off = np.abs(x.mean(axis=0) - flat.mean(axis=0)).max()
     expect(off < 0.1, "the mean of the draws should be the mean image: was it added?")
     total = x.var(axis=0).sum() / variances[:32].sum()
@@ -226,7 +237,8 @@ def halved_deviations(guess, change_of_kl):
     )
     outputs = trained("digits").encoder(utils.binarize(mnist()[2][:1000], 0))
     halved = float(change_of_kl(*map(numbers, outputs)))
-    return f"in digits the KL goes {'up' if halved > 0 else 'down'} by {halved:.1f} nats, and your guess was {guess}"
+    direction = "up" if halved > 0 else "down"
+    return f"this is how to compute it. In digits the KL goes {direction} by {halved:.1f} nats; you guessed {guess}"
 
 
 @exercise
@@ -248,6 +260,8 @@ def kl_between_two(kl_between):
             (kl(n, w, m, v), "this is the divergence of the second from the first: it is not symmetric"),
             (forgot_half, "twice too much"),
             (flipped, "the sign of the log-variances is wrong: a broad second distribution costs more"),
+            (kl(m, v, n, w) / 8, "sum over the dimensions: independent ones add up"),
+            (kl(m, 2 * v, n, 2 * w), "exp(log_var) is the variance already: there is nothing to square"),
             (undivided, "a distance between means counts in units of the second standard deviation"),
             (difference, "two divergences from N(0, I) do not subtract to the one between them"),
         ],
@@ -370,10 +384,20 @@ def beta_vae(kind):
             shown = float(metric.result())
             expect(shown != 0, "the metrics reconstruction and kl are not updated any more")
             expect(np.isclose(shown, honest, rtol=1e-4), f"the metric {metric.name} should not know of beta")
-    vae.compile("sgd")
-    before = plain.decoder.get_weights()[0]
-    vae.fit(x, verbose=0)
-    expect(not np.array_equal(before, plain.decoder.get_weights()[0]), "no gradient flows: use keras.ops, not NumPy")
+    start, layer = plain.get_weights(), plain.encoder.get_layer("mean")
+    before, steps = layer.get_weights()[0], []
+    for beta in (1.0, 100.0):
+        plain.set_weights(start)
+        keras.utils.set_random_seed(0)
+        vae = kind(plain.encoder, plain.decoder, beta)
+        vae.compile("sgd")
+        vae.fit(x, verbose=0)
+        steps.append(layer.get_weights()[0] - before)
+    expect(steps[0].any(), "no gradient flows: use keras.ops, not NumPy")
+    expect(
+        not np.allclose(*steps, rtol=1e-3),
+        "beta changes the loss, but not its gradient: none flows through a metric, which is a number kept for display",
+    )
 
 
 # ------------------------------------------------------------------------------------------------ 04 evaluate the model
@@ -416,13 +440,19 @@ def conditional_vae(kind, parts, draw):
     keras.utils.set_random_seed(0)
     vae = kind(*parts())
     few = [ops.convert_to_tensor(part) for part in (utils.binarize(x_train[:200], seed=0), onehot[y_train[:200]])]
-    first, second = vae.call(few), vae.call(few)
-    if first is ...:
-        raise NotAttempted
-    expect(first is not None and len(first) == 3, "call should return the logits, mean and log_var")
+    first, second = three(vae.call(few)), three(vae.call(few))
     expect(not np.allclose(first[0], second[0]), "called twice, it gives the same: is the code sampled?")
-    if draw(vae, np.arange(10), 0) is ...:
-        raise NotAttempted
+    asked = np.repeat(np.arange(10), 50)
+    x = numbers(draw(vae, asked, 0))
+    expect(x.shape == (500, 28, 28), f"for 500 digits the shape should be (500, 28, 28), but is {x.shape}")
+    expect(x.min() >= 0 and x.max() <= 1, "probabilities are asked for, and the decoder gives logits")
+    expect(len(np.unique(x.round(3), axis=0)) > 400, "the draws of a digit are all the same: draw a code for each")
+    expect(np.array_equal(x, numbers(draw(vae, asked, 0))), "the same seed should give the same draws")
+    expect(not np.array_equal(x, numbers(draw(vae, asked, 1))), "another seed should give other draws")
+    codes = np.random.default_rng(2).standard_normal((500, vae.decoder.input_shape[0][1]), dtype="float32")
+    prior = numbers(ops.sigmoid(vae.decoder.predict([codes, onehot[asked]], verbose=0)))
+    variety, usual = (part.reshape(10, 50, 784).var(axis=1).sum() for part in (x, prior))
+    expect(variety > 0.7 * usual, "the draws of a digit differ too little: the prior of the code is standard normal")
     vae.compile(keras.optimizers.Adam(2e-3), jit_compile=utils.JIT)
     vae.fit(
         [utils.binarize(x_train, seed=0), onehot[y_train]],
@@ -431,11 +461,7 @@ def conditional_vae(kind, parts, draw):
         verbose=0,
         callbacks=[utils.ProgressBar()],
     )
-    asked = np.repeat(np.arange(10), 50)
     x = numbers(draw(vae, asked, 0))
-    expect(x.shape == (500, 28, 28), f"for 500 digits the shape should be (500, 28, 28), but is {x.shape}")
-    expect(x.min() >= 0 and x.max() <= 1, "probabilities are asked for, and the decoder gives logits")
-    expect(len(np.unique(x.round(3), axis=0)) > 400, "the draws of a digit are all the same: draw a code for each")
     found = nearest(x_train[:10_000], y_train[:10_000], x)
     share = np.mean(found == asked)
     expect(share > 0.6, f"only {share:.0%} of the draws look like the digit that was asked for: who is told the label?")
@@ -504,9 +530,14 @@ def bound_for_every_k(bounds):
         [
             (totals.mean(axis=0), "this is the logarithm of a sum: a mean is divided by k"),
             ((np.cumsum(log_w, axis=1) / k).mean(axis=0), "this is the mean of logarithms, the ELBO, for every k"),
+            (-right, "the bounds on log p(x) are asked for, not those on -log p(x)"),
+            (
+                np.logaddexp.reduce(totals - np.log(k), axis=0) - np.log(40),
+                "first the logarithm for each image, and then the mean over the images",
+            ),
             (totals.mean(axis=0) - np.log(60), "each bound is divided by its own k, not by the largest"),
             (
-                np.logaddexp.accumulate(log_w, axis=0).mean(axis=1),
+                np.logaddexp.accumulate(log_w, axis=0).mean(axis=0) - np.log(k),
                 "the sum goes over the samples, which are the columns",
             ),
         ],
@@ -548,14 +579,16 @@ def a_little_noise(guess, kind):
     numbers(guess)
     encoder = utils.build_vae(4, hidden=8).encoder
     encoder.get_layer("log_var").bias.assign(np.full(4, 2.0))
-    outputs = kind(encoder, layers.Identity()).call(np.zeros((4000, 28, 28), "float32"))
-    if outputs is ...:
-        raise NotAttempted
+    outputs = three(kind(encoder, layers.Identity()).call(np.zeros((4000, 28, 28), "float32")))
     z, mean, log_var = map(numbers, outputs)
     expect_near(
         (z - mean).std(),
         0.1,
         [
+            (
+                0.01,
+                "there is hardly any noise: log_var is the logarithm of the variance, and 0.1 the standard deviation",
+            ),
             (0, "there is no noise"),
             (np.exp(1.0), "this is the encoder's own standard deviation"),
             (0.1 * np.exp(1.0), "the noise should not depend on what the encoder says"),
@@ -591,9 +624,11 @@ def annealing(kind):
         found,
         climb,
         [
-            (np.zeros(40), "beta stays at 0: the variable has an assign"),
+            (np.zeros(40), "beta stays at 0: is it set with assign, and does self.done count the steps?"),
             (10 * np.minimum(1, (step % 20) / 20), "batch starts again in each epoch: count the steps yourself"),
             (10 * np.minimum(1, (step % 20) / 10), "batch starts again in each epoch: count the steps yourself"),
+            (climb / 10, "it climbs to 1, and should climb to final"),
+            (np.minimum(1, 10 * step / 20), "it stops at 1, and should climb to final"),
             (10 * step / 40, "it should be there after half of the steps"),
             (10 * step / 20, "it climbs beyond its final value"),
         ],
@@ -613,9 +648,7 @@ def denoiser(kind):
             return identity.encoder(x)
 
     x = utils.binarize(np.full((100, 28, 28), 0.3, "float32"), seed=0)
-    outputs = kind(Spy(), layers.Identity()).call(ops.convert_to_tensor(x))
-    if outputs is ...:
-        raise NotAttempted
+    outputs = three(kind(Spy(), layers.Identity()).call(ops.convert_to_tensor(x)))
     expect(len(seen) == 1, "the encoder should be asked once")
     expect(not np.allclose(outputs[0], outputs[1]), "what is decoded is the mean of the code, and not a sample")
     flipped = np.mean(seen[0] != x)
@@ -633,9 +666,9 @@ def denoiser(kind):
     expect(
         nats < 125,
         f"what is decoded costs {nats:.0f} nats when it is compared with images without noise, and 125 is "
-        "enough: what is the target of the loss?",
+        "enough: what is the target of the loss, and does every batch get flips of its own, from keras.random?",
     )
-    return f"78 of the pixels were wrong, and {off:.0f} are when it is decoded"
+    return f"78 of the pixels were wrong, and {off:.0f} are when it is decoded, at a cost of {nats:.0f} nats"
 
 
 @exercise
@@ -647,6 +680,7 @@ def a_normal_for_each_class(draw):
     shuffled = rng.permutation(20_000)
     z = numbers(draw(codes[shuffled], labels[shuffled], 2000, seed=1))
     expect(z.shape == (10, 2000, 3), f"the shape should be (10, 2000, 3), but is {z.shape}")
+    expect(not np.isin(z, codes).any(), "these are codes of images: fit a normal distribution, and draw from that")
     for digit in range(10):
         own, drawn = np.cov(codes[labels == digit].T), np.cov(z[digit].T)
         scale = own.diagonal().max()
@@ -657,6 +691,16 @@ def a_normal_for_each_class(draw):
             f"the draws for {digit} do not have the variances of that class: multivariate_normal takes a covariance",
         )
         expect(np.allclose(drawn, own, atol=0.2 * scale), "the dimensions of a class are correlated, the draws are not")
+
+    def distances(digit):
+        off = z[digit] - z[digit].mean(axis=0)
+        return (off * np.linalg.solve(np.cov(off.T), off.T).T).sum(axis=1)
+
+    alike = np.corrcoef(distances(0), distances(1))[0, 1]
+    expect(alike < 0.5, "all classes got the same noise: go on with one generator, instead of beginning anew for each")
+    again, other = (numbers(draw(codes[shuffled], labels[shuffled], 2000, seed=seed)) for seed in (1, 2))
+    expect(np.array_equal(z, again), "the same seed should give the same draws")
+    expect(not np.array_equal(z, other), "another seed should give other draws")
 
 
 # ------------------------------------------------------------------------------------------------------- 07 scale it up

@@ -141,9 +141,8 @@ def check_images(x):
     if np.isnan(x).any():
         raise ValueError("images hold NaN")
     if x.min() < 0 or x.max() > 1:
-        raise ValueError(
-            f"images must lie in [0, 1], but these go from {x.min():g} to {x.max():g}: divide 0..255 by 255"
-        )
+        advice = "undo what shifted them below 0" if x.min() < 0 else "divide 0..255 by 255"
+        raise ValueError(f"images must lie in [0, 1], but these go from {x.min():g} to {x.max():g}: {advice}")
     return x
 
 
@@ -399,6 +398,17 @@ def compile_for_training(vae, steps, weight_decay=None):
     )
 
 
+class Backup(keras.callbacks.BackupAndRestore):
+    """Keras's callback; if the backup does not fit the model, it raises a ValueError that says what to do."""
+
+    def on_train_begin(self, logs=None):
+        try:
+            super().on_train_begin(logs)
+        except ValueError:
+            folder = self.backup_dir
+            raise ValueError(f"{folder} has the backup of another model: delete it to begin anew") from None
+
+
 def train(vae, batches, backup, epochs=10, x_test=None, weight_decay=None, callbacks=()):
     """Train on BinarizedBatches and return the history; the same call goes on where an interrupted one stopped.
 
@@ -418,7 +428,7 @@ def train(vae, batches, backup, epochs=10, x_test=None, weight_decay=None, callb
         validation_batch_size=250,
         verbose=0,
         callbacks=[
-            keras.callbacks.BackupAndRestore(writable(backup), double_checkpoint=True),
+            Backup(writable(backup), double_checkpoint=True),
             keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch),
             ProgressBar(),
             *callbacks,
@@ -514,6 +524,10 @@ def log_likelihood(vae, x, num_samples=500, seed=0):
 
 def show_digits(x, row_labels=(), column_labels=(), width=None):
     """Show images (rows, columns, 28, 28) in [0, 1] as one grid, ink black, and return the figure."""
+    if np.ndim(x) != 4:
+        raise ValueError(
+            f"images must have the shape (rows, columns, 28, 28), not {np.shape(x)}; x[None] makes one row"
+        )
     rows, columns = x.shape[:2]
     framed = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     grid = framed.transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)

@@ -37,11 +37,11 @@ def one_mean_for_all(x_train, y_train, x, y):
     return class_means_of(x_train, 0 * y_train, x, 0 * y, extra=np.log(10))
 
 
-def components(spread, middle, first=-32, last=None):
+def components(spread, middle, first=-32, last=None, lowest=0.0):
     def draw(n, seed):
         flat = exercises.mnist()[0].reshape(-1, 784)
         variances, directions = np.linalg.eigh(np.cov(flat, rowvar=False))
-        variances, directions = variances[first:last].clip(0), directions[:, first:last]
+        variances, directions = variances[first:last].clip(lowest), directions[:, first:last]
         noise = np.random.default_rng(seed).standard_normal((n, 32))
         return (middle * flat.mean(axis=0) + spread(variances) * noise @ directions.T).reshape(n, 28, 28)
 
@@ -98,6 +98,11 @@ class SilentMetrics(PricedKL):
         return ops.mean(utils.reconstruction_loss(x, logits) + self.beta * utils.kl_divergence(mean, log_var))
 
 
+class PricesTheMetric(PricedKL):
+    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x, y, y_pred) + (self.beta - 1) * self.kl.result()
+
+
 def costs_with(sign, mean):
     def mean_costs(vae, x, y):
         cost = sign * utils.log_likelihood(vae, x, num_samples=10)
@@ -148,6 +153,15 @@ def draw_one_code(vae, digits, seed):
     return ops.sigmoid(vae.decoder.predict([z, np.eye(10, dtype="float32")[digits]], verbose=0))
 
 
+def draw_otherwise_each_time(vae, digits, seed):
+    return draw(vae, digits, None)
+
+
+def draw_uniform_codes(vae, digits, seed):
+    z = np.random.default_rng(seed).random((len(digits), 4), dtype="float32")
+    return ops.sigmoid(vae.decoder.predict([z, np.eye(10, dtype="float32")[digits]], verbose=0))
+
+
 def by_pixels(vae, known, labels, x):
     return exercises.nearest(known, labels, x)
 
@@ -176,6 +190,14 @@ def sums(log_w):
     return np.logaddexp.accumulate(log_w, axis=1).mean(axis=0)
 
 
+def summed_over_images(log_w):
+    return np.logaddexp.accumulate(log_w, axis=0).mean(axis=0) - np.log(np.arange(1, log_w.shape[1] + 1))
+
+
+def costs_instead_of_bounds(log_w):
+    return np.log(np.arange(1, log_w.shape[1] + 1)) - sums(log_w)
+
+
 def not_in_logarithms(log_w):
     with np.errstate(divide="ignore"):
         return np.log(np.cumsum(np.exp(log_w), axis=1) / np.arange(1, log_w.shape[1] + 1)).mean(axis=0)
@@ -193,6 +215,18 @@ class TenthOfTheNoise(utils.VAE):
         return self.decoder(self.sampling(mean, log_var + 2 * np.log(0.1))), mean, log_var
 
 
+class HundredthOfNoise(utils.VAE):
+    def call(self, x):
+        mean, log_var = self.encoder(x)
+        return self.decoder(self.sampling(mean, ops.full_like(mean, 2 * np.log(0.01)))), mean, log_var
+
+
+class ReturnsLogitsAlone(utils.VAE):
+    def call(self, x):
+        mean, log_var = self.encoder(x)
+        return self.decoder(self.sampling(mean, ops.full_like(mean, 2 * np.log(0.1))))
+
+
 class Climbs(keras.callbacks.Callback):
     def __init__(self, beta, final, steps):
         super().__init__()
@@ -207,6 +241,17 @@ class ClimbsInEachEpoch(Climbs):
 class ClimbsToTheEnd(Climbs):
     def on_train_batch_begin(self, batch, logs=None):
         self.beta.assign(self.final * self.done / self.steps)
+        self.done += 1
+
+
+class NeverCounts(Climbs):
+    def on_train_batch_begin(self, batch, logs=None):
+        self.beta.assign(self.final * min(1, self.done / (self.steps / 2)))
+
+
+class ClimbsToOne(Climbs):
+    def on_train_batch_begin(self, batch, logs=None):
+        self.beta.assign(min(1, self.done / (self.steps / 2)))
         self.done += 1
 
 
@@ -248,6 +293,21 @@ def classes_with(spread):
         return np.stack([rng.multivariate_normal(c.mean(axis=0), spread(c, codes), n) for c in own])
 
     return draw
+
+
+def copies(codes, labels, n, seed):
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.choice(codes[labels == digit], n) for digit in range(10)])
+
+
+def same_noise_for_all(codes, labels, n, seed):
+    own = [codes[labels == digit] for digit in range(10)]
+    noise = np.random.default_rng(seed).standard_normal((n, codes.shape[1]))
+    return np.stack([c.mean(axis=0) + noise @ np.linalg.cholesky(np.cov(c.T)).T for c in own])
+
+
+def without_a_seed(codes, labels, n, seed):
+    return classes_with(lambda own, all_codes: np.cov(own.T))(codes, labels, n, None)
 
 
 def squeezed(picture):
@@ -295,6 +355,7 @@ WRONG = [
     ("pca_as_a_model", components(np.sqrt, 0), "the mean image"),
     ("pca_as_a_model", lambda n, seed: components(np.sqrt, 1)(n, seed).clip(0, 1), "do not clip"),
     ("pca_as_a_model", components(np.sqrt, 1, 0, 32), "smallest eigenvalues first"),
+    ("pca_as_a_model", components(np.sqrt, 1, 0, 32, lowest=None), "some are NaN"),
     ("zero_terms", "reconstruction", "KL", "which term is its price"),
     ("zero_terms", "KL", "KL", "nothing to mend"),
     ("halved_deviations", "up", kl_of(lambda log_var: log_var / 2), "half a logarithm"),
@@ -310,6 +371,7 @@ WRONG = [
     ("beta_vae", BetaOnReconstruction, "not of the reconstruction"),
     ("beta_vae", KLTwice, "in it already"),
     ("beta_vae", SilentMetrics, "not updated"),
+    ("beta_vae", PricesTheMetric, "not its gradient"),
     ("without_kl_and_noise", "draw", "like draws from the prior"),
     ("without_kl_and_noise", "neither", "keeping all"),
     ("cost_of_each_class", 8, costs_with(1, np.mean), "minus a log-likelihood"),
@@ -317,6 +379,8 @@ WRONG = [
     ("conditional_vae", TellsOnlyTheEncoder, conditional_parts, draw, "who is told the label"),
     ("conditional_vae", DecodesTheMean, conditional_parts, draw, "is the code sampled"),
     ("conditional_vae", Conditional, conditional_parts, draw_one_code, "all the same"),
+    ("conditional_vae", Conditional, conditional_parts, draw_otherwise_each_time, "the same seed"),
+    ("conditional_vae", Conditional, conditional_parts, draw_uniform_codes, "standard normal"),
     ("a_hundred_labels", by_pixels, "have a say"),
     ("a_hundred_labels", nearest_mean(lambda distance, labels: distance.argmin(axis=1)), "labels are asked for"),
     ("a_hundred_labels", nearest_mean(lambda distance, labels: labels[distance.argmin(axis=1)]), "have a say"),
@@ -327,10 +391,17 @@ WRONG = [
     ("bound_for_every_k", elbos, "the ELBO"),
     ("bound_for_every_k", sums, "divided by k"),
     ("bound_for_every_k", not_in_logarithms, "stay with logarithms"),
+    ("bound_for_every_k", summed_over_images, "which are the columns"),
+    ("bound_for_every_k", costs_instead_of_bounds, "not those on -log p(x)"),
+    ("bound_for_every_k", lambda log_w: np.zeros(log_w.shape[1]), "the logarithm of the mean"),
     ("two_collapsed_models", 1, "not the same size"),
     ("two_collapsed_models", 1 / 784, "other way round"),
     ("a_little_noise", 1, VarianceOfATenth, "a variance of 0.1"),
     ("a_little_noise", 1, TenthOfTheNoise, "not depend on what the encoder says"),
+    ("a_little_noise", 1, HundredthOfNoise, "hardly any noise"),
+    ("a_little_noise", 1, ReturnsLogitsAlone, "the logits, mean and log_var"),
+    ("annealing", NeverCounts, "does self.done count"),
+    ("annealing", ClimbsToOne, "climb to final"),
     ("annealing", ClimbsInEachEpoch, "starts again in each epoch"),
     ("annealing", ClimbsToTheEnd, "half of the steps"),
     ("denoiser", utils.VAE, "as it is"),
@@ -340,6 +411,9 @@ WRONG = [
     ("denoiser", AddsGreyNoise, "flip pixels"),
     ("a_normal_for_each_class", classes_with(lambda own, codes: np.diag(own.var(axis=0))), "correlated"),
     ("a_normal_for_each_class", classes_with(lambda own, codes: np.cov(codes.T)), "variances of that class"),
+    ("a_normal_for_each_class", copies, "codes of images"),
+    ("a_normal_for_each_class", same_noise_for_all, "the same noise"),
+    ("a_normal_for_each_class", without_a_seed, "the same seed"),
     ("four_replicas", 94, 8e-3, "added up"),
     ("four_replicas", 376, 16e-3, "square root"),
     ("next_bfloat16", 200.5, "twice that"),

@@ -344,7 +344,7 @@ REFUSED = {
     "with channel": (np.zeros((3, 28, 28, 1), "float32"), r"\(n, 28, 28\).*not \(3, 28, 28, 1\)"),
     "empty": (np.zeros((0, 28, 28), "float32"), "n > 0"),
     "NaN": (np.where(np.arange(784).reshape(28, 28) == 400, np.nan, np.zeros((3, 28, 28))), "NaN"),
-    "negative": (np.full((3, 28, 28), -0.5, "float32"), r"\[0, 1\].*-0.5"),
+    "negative": (np.full((3, 28, 28), -0.5, "float32"), r"\[0, 1\].*-0.5.*below 0"),
 }
 ENTRIES = {
     "fit": lambda vae, x: vae.fit(x, verbose=0),

@@ -340,6 +340,12 @@ def test_a_read_only_checkout_says_what_to_do(folders, figure, two_vaes, there):
         folder.chmod(0o755)
 
 
+def test_a_stack_of_digits_is_no_grid():
+    """The first thing that one tries, a few images, would end in words about broadcasting."""
+    with pytest.raises(ValueError, match=r"\(rows, columns, 28, 28\), not \(10, 28, 28\); x\[None\] makes one row"):
+        utils.show_digits(np.zeros((10, 28, 28)))
+
+
 def test_every_digit_is_shown_in_its_place():
     """Captions and labels would name other digits than the ones they stand beside."""
     x = np.random.default_rng(0).random((2, 3, 28, 28))

@@ -58,6 +58,15 @@ def test_a_backup_that_cannot_be_written_is_refused_at_once(digits, tmp_path):
     assert model.optimizer.iterations == 0
 
 
+def test_a_backup_of_another_model_is_named(digits, tmp_path):
+    """Who changes the model after an interruption would read which objects cannot be loaded, not what to do."""
+    batches = utils.BinarizedBatches(digits, 10)
+    with pytest.raises(KeyboardInterrupt):
+        utils.train(small(), batches, tmp_path / "backup", 4, callbacks=[Interruption()])
+    with pytest.raises(ValueError, match="backup of another model: delete it"):
+        utils.train(utils.build_vae(3, hidden=16), batches, tmp_path / "backup", 4)
+
+
 def test_weight_decay_shrinks_the_weights(digits, tmp_path):
     """The option would be passed over in silence, and notebook 05 would regularise nothing."""
     sizes = []
