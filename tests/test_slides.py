@@ -3,17 +3,15 @@
 import copy
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 import nbformat
 import pytest
-from playwright.sync_api import Error, sync_playwright
+from browser import HEIGHT, WIDTH, browser, show  # noqa: F401  a fixture
 from test_notebooks import NOTEBOOKS, ROOT, headings, markdown
 
-WIDTH, HEIGHT = 1280, 720
-PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
+REVEAL = "window.Reveal && Reveal.isReady()"
 # What stands beyond the edges of the slide that is shown, or is too small; and whether anything stands within them.
 LOOK = """([width, height]) => {
     const beyond = [];
@@ -53,35 +51,10 @@ def decks(tmp_path_factory):
     return convert(tmp_path_factory.mktemp("decks"))
 
 
-@pytest.fixture(scope="module")
-def browser():
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        except Error:
-            pytest.skip("no browser: install Chromium or Chrome, or run `playwright install chromium`")
-        yield browser
-        browser.close()
-
-
-def show(browser, deck):
-    """Open a deck; what its page asks for, or complains about, is in its `noticed`."""
-    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-    page.noticed = []
-    page.on("console", lambda message: page.noticed.append(message.text))
-    page.on("pageerror", lambda error: page.noticed.append(str(error)))
-    page.on("request", lambda request: page.noticed.append(request.url[:200]))
-    page.goto(deck.as_uri())
-    page.wait_for_function("window.Reveal && Reveal.isReady()")
-    page.noticed = [notice for notice in page.noticed if notice != deck.as_uri() and not notice.startswith("data:")]
-    return page
-
-
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
-def deck(request, browser, decks):
+def deck(request, browser, decks):  # noqa: F811
     """A notebook's path, and the page that shows its slides."""
-    page = show(browser, decks / f"{request.param.stem}.slides.html")
+    page = show(browser, decks / f"{request.param.stem}.slides.html", REVEAL)
     yield request.param, page
     page.close()
 
@@ -147,14 +120,14 @@ WIDE = nbformat.v4.new_markdown_cell("$$" + "x + " * 100 + "y$$")
 
 
 @pytest.mark.parametrize(("cell", "where"), [(LONG, 2), (WIDE, 1)], ids=["too long", "too wide"])
-def test_what_does_not_fit_is_found(cell, where, made_up, browser):
+def test_what_does_not_fit_is_found(cell, where, made_up, browser):  # noqa: F811
     """The test above would let every slide pass."""
-    assert list(overflowing(show(browser, made_up(cell)))) == [where]
+    assert list(overflowing(show(browser, made_up(cell), REVEAL))) == [where]
 
 
-def test_code_is_cut_to_what_fits(made_up, browser):
+def test_code_is_cut_to_what_fits(made_up, browser):  # noqa: F811
     """Long code would run out of the slide, or be cut without a word about the rest."""
-    page = show(browser, made_up(CUT))
+    page = show(browser, made_up(CUT), REVEAL)
     assert overflowing(page) == {}
     code = page.locator(".code").text_content()
     assert "line_3 = 3" in code
