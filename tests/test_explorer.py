@@ -384,6 +384,11 @@ def test_phone_with_a_finger(browser):  # noqa: F811
     page.tap("#map", position={"x": 84, "y": 168})
     next_frame(page)
     assert place(page) == pytest.approx([-2, 0], abs=0.1)
+    page.tap("#tab-many")
+    page.locator("#reset").scroll_into_view_if_needed()
+    digit, slider = page.locator("#many .large").bounding_box(), page.locator("#sliders input").last.bounding_box()
+    assert digit["y"] >= 0
+    assert digit["y"] + digit["height"] < slider["y"]
     page.close()
 
 
