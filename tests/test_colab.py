@@ -21,6 +21,7 @@ SETUP = cells(NOTEBOOKS[0], "code")[0].source
 REPOSITORY = ADDRESS.rsplit("/", 1)[1]
 COLAB = 'import sys, types\nsys.modules["google.colab"] = types.ModuleType("google.colab")\n'
 HERE = "from pathlib import Path\nassert Path(utils.__file__).parent == Path.cwd() / 'Variational-Autoencoder'"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 PEAK = "import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
 pytestmark = pytest.mark.skipif(
@@ -110,6 +111,10 @@ def test_runs_to_its_end(content, colab_notebook, colab_times):
     shown = sum("image/png" in output.get("data", {}) for output in outputs)
     stored = [output for cell in cells(colab_notebook, "code") for output in cell.outputs]
     assert shown == sum("image/png" in output.get("data", {}) for output in stored)
+    shown = [output.get("data", {}) for output in outputs]
+    sources = "".join(cell.source for cell in cells(colab_notebook, "code"))
+    assert any(WIDGET in data for data in shown) == ("interact(" in sources)
+    assert any('srcdoc="&lt;!DOCTYPE' in data.get("text/html", "") for data in shown) == ("explorer.html" in sources)
     peak = int(outputs[-1].text) / (1e9 if sys.platform == "darwin" else 1e6)  # bytes there, kilobytes elsewhere
     print(f"{colab_notebook.stem}: at most {peak:.1f} GB")
     assert peak < 3

@@ -157,6 +157,7 @@ def test_outputs_hold_nothing_to_ignore(path):
     for cell in cells(path, "code"):
         assert not [out for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"]
         assert not [text for text in texts(cell) if NOISE.search(text)]
+        assert not [out for out in cell.outputs if any("widget" in kind for kind in out.get("data", {}))]
 
 
 @each_file
