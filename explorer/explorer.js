@@ -13,6 +13,7 @@ let data, twin, main;
 let panels; // for each tab its model, and what that makes of the image: {code, samples, logits}
 let shown = "two";
 let strokes = [];
+let stroke = null; // the one that is being drawn
 let image = blank(); // what the models see
 let past = []; // what Undo goes back to: {strokes, image}
 
@@ -72,17 +73,40 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// Black dots could not be seen in the dark.
+// Black, blue and brown could hardly be seen in the dark.
 function classColour(digit) {
   const shade = data.colours[digit];
-  return dark.matches && shade === "#000000" ? colour("--ink") : shade;
+  return dark.matches ? `color-mix(in srgb, ${shade} ${shade === "#000000" ? 0 : 70}%, white)` : shade;
 }
 
 // --------------------------------------------------------------------------------------------------------- the pad
 
 function position(event, canvas, side) {
   const box = canvas.getBoundingClientRect();
-  return [((event.clientX - box.left) * side) / box.width, ((event.clientY - box.top) * side) / box.height];
+  const inside = (share) => side * Math.max(0, Math.min(1, share));
+  return [inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height)];
+}
+
+// Follow one pointer at a time: a palm, a second finger or another button must not disturb the first.
+function follow(canvas, { down, move, up }) {
+  let pointer = null;
+  canvas.addEventListener("pointerdown", (event) => {
+    if (pointer !== null || event.button !== 0) return;
+    event.preventDefault();
+    if (down(event) === false) return;
+    pointer = event.pointerId;
+    canvas.setPointerCapture(pointer);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (pointer === null || event.pointerId === pointer) move(event, pointer !== null);
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    canvas.addEventListener(end, (event) => {
+      if (event.pointerId !== pointer) return;
+      pointer = null;
+      up(event);
+    });
+  }
 }
 
 function drawPad() {
@@ -112,11 +136,13 @@ function drawPad() {
 
 function remember() {
   past.push({ strokes: [...strokes], image });
+  stroke = null;
 }
 
 function setImage(pixels, unhurried) {
   image = pixels;
-  point = walk = mark = null;
+  point = mark = null;
+  setWalk(null);
   $("clear").disabled = isBlank();
   $("undo").disabled = !past.length;
   drawPad();
@@ -126,26 +152,25 @@ function setImage(pixels, unhurried) {
 
 function listenToPad() {
   const pad = $("pad");
-  let drawing = false;
-  pad.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    pad.setPointerCapture(event.pointerId);
-    remember();
-    drawing = true;
-    strokes.push([position(event, pad, PAD)]);
-    setImage(asMnist(strokes));
+  const draw = (unhurried) => request("pad", () => setImage(asMnist(strokes), unhurried));
+  follow(pad, {
+    down(event) {
+      remember();
+      stroke = [position(event, pad, PAD)];
+      strokes.push(stroke);
+      draw();
+    },
+    move(event) {
+      if (!stroke) return;
+      const parts = event.getCoalescedEvents?.() ?? [];
+      for (const part of parts.length ? parts : [event]) stroke.push(position(part, pad, PAD));
+      draw();
+    },
+    up() {
+      if (stroke) draw(true);
+      stroke = null;
+    },
   });
-  pad.addEventListener("pointermove", (event) => {
-    if (!drawing) return;
-    for (const part of event.getCoalescedEvents?.() || [event]) strokes.at(-1).push(position(part, pad, PAD));
-    request("pad", () => setImage(asMnist(strokes)));
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    pad.addEventListener(end, () => {
-      if (drawing) request("pad", () => setImage(asMnist(strokes), true));
-      drawing = false;
-    });
-  }
   $("clear").addEventListener("click", () => {
     remember();
     strokes = [];
@@ -153,6 +178,7 @@ function listenToPad() {
   });
   $("undo").addEventListener("click", () => {
     const before = past.pop();
+    stroke = null;
     strokes = before.strokes;
     setImage(before.image, true);
   });
@@ -175,6 +201,7 @@ function testDigit(number) {
 // Only for the tab that is shown: there are 60 frames a second to be drawn.
 function encode(unhurried) {
   const panel = panels[shown];
+  panel.image = image;
   panel.code = isBlank() ? null : panel.model.encode(image);
   if (shown === "many") setSliders();
   newSamples(unhurried);
@@ -195,17 +222,29 @@ function newSamples(unhurried) {
   find(".reconstruction-nats").textContent = code ? cost.toFixed(0) : "–";
   find(".kl-nats").textContent = code ? kl.toFixed(1) : "–";
   if (shown === "two") decodeTwin();
+  announce();
 
   const { samples, logits } = panel;
   const dropTo = (share) => {
     if (samples !== panel.samples) return false;
     panel.dropped = share * samples.length;
     logits.slice(0, Math.floor(panel.dropped)).forEach((one, i) => show(canvases[i], one));
-    drawMap();
+    if (shown === "two") drawMap();
     return true;
   };
   if (unhurried && !still.matches) animate(900, dropTo);
   else dropTo(1);
+}
+
+// For screen readers, and only when things have come to rest.
+let announcement;
+function announce() {
+  clearTimeout(announcement);
+  announcement = setTimeout(() => {
+    const read = (selector) => $(shown).querySelector(selector).textContent;
+    const numbers = `Reconstruction ${read(".reconstruction-nats")} nats, KL ${read(".kl-nats")} nats.`;
+    $("status").textContent = `Decoded ${read(".what")}. ${panels[shown].code ? numbers : ""}`;
+  }, 700);
 }
 
 // ------------------------------------------------------------------------------------------------ two dimensions: a map
@@ -213,7 +252,7 @@ function newSamples(unhurried) {
 let point = null; // the code under the pointer
 let walk = null; // {from, to}
 let mark = null; // where a walk is to begin
-let playing = false;
+let playing = null; // the walk that is being played
 let backdrop = null;
 let manifold = null;
 
@@ -228,25 +267,43 @@ function decodeTwin() {
   if (z) show(canvas, twin.decode(z));
   else paint(canvas, blank());
   const place = point ? `at (${point[0].toFixed(2)}, ${point[1].toFixed(2)})` : "from the mean";
-  $("two").querySelector(".what").textContent = z ? `${place}, among the ${classNear(z)}s` : "nothing drawn yet";
+  $("two").querySelector(".what").textContent = z ? `${place}, ${neighbourhood(z)}` : "nothing drawn yet";
+  $("two").querySelector(".back").disabled = !point;
+}
+
+function dotsNear(z) {
+  const near = data.dots.codes.map((code, i) => [squaredDistance(code, z), data.dots.labels[i]]);
+  return near.sort((a, b) => a[0] - b[0]).slice(0, 25);
 }
 
 // The most frequent class among the 25 nearest dots.
 function classNear(z) {
-  const near = data.dots.codes.map((code, i) => [squaredDistance(code, z), data.dots.labels[i]]);
-  near.sort((a, b) => a[0] - b[0]);
   const counts = new Array(10).fill(0);
-  for (const [, label] of near.slice(0, 25)) counts[label]++;
+  for (const [, label] of dotsNear(z)) counts[label]++;
   return counts.indexOf(Math.max(...counts));
 }
 
-// The dot with the most dots of its class around it: some classes have two regions, and nothing at their mean.
+function neighbourhood(z) {
+  return dotsNear(z)[0][0] < 0.25 ? `among the ${classNear(z)}s` : "far from all test digits";
+}
+
+// The dot with the most dots of its class around it: some classes have two regions, and nothing at their mean. Where
+// two classes share a region, their names make room for each other.
 function centres() {
-  return data.colours.map((_, digit) => {
+  const found = data.colours.map((_, digit) => {
     const codes = data.dots.codes.filter((_, i) => data.dots.labels[i] === digit);
     const counts = codes.map((code) => codes.filter((other) => squaredDistance(code, other) < 0.16).length);
-    return codes[counts.indexOf(Math.max(...counts))];
+    return [...codes[counts.indexOf(Math.max(...counts))]];
   });
+  for (const one of found) {
+    for (const other of found) {
+      if (one[0] < other[0] && squaredDistance(one, other) < 0.16) {
+        one[0] -= 0.15;
+        other[0] += 0.15;
+      }
+    }
+  }
+  return found;
 }
 
 function drawBackdrop() {
@@ -259,7 +316,7 @@ function drawBackdrop() {
     manifold ||= drawManifold();
     context.drawImage(manifold, 0, 0, MAP, MAP);
   }
-  context.globalAlpha = dark.matches ? 0.8 : 0.55;
+  context.globalAlpha = 0.75;
   data.dots.labels.forEach((label, i) => {
     context.fillStyle = classColour(label);
     context.beginPath();
@@ -356,13 +413,17 @@ function drawDistribution(context, [x, y], zoom) {
   });
 }
 
+function lensLeft() {
+  return panels.two.code.mean[0] < 0 ? MAP - LENS - 4 : 4;
+}
+
 // The same, larger, in a corner of the map: the model is mostly so sure that its ellipse is hardly seen.
 function drawLens(context) {
   const { mean, logVar } = panels.two.code;
   const [x, y] = toMap(mean);
-  const left = x < MAP / 2 ? MAP - LENS - 4 : 4;
+  const left = lensLeft();
   const widest = (2 * Math.exp(0.5 * Math.max(...logVar)) * MAP) / (2 * REACH);
-  const zoom = Math.max(1, Math.min(10, Math.floor(LENS / 2.4 / widest)));
+  const zoom = Math.max(1, Math.min(10, Math.floor(LENS / 3 / widest)));
   const middle = [left + LENS / 2, 4 + LENS / 2];
   const side = LENS / zoom;
   context.save();
@@ -388,13 +449,15 @@ function moveTo(z) {
   request("map", () => {
     decodeTwin();
     drawMap();
+    announce();
   });
 }
 
-function setWalk(from, to) {
-  walk = { from, to };
-  mark = null;
-  $("walk").disabled = $("play").disabled = false;
+function setWalk(line) {
+  walk = line;
+  playing = null;
+  $("walk").value = line ? 100 : 0;
+  $("walk").disabled = $("play").disabled = !line;
 }
 
 function along(share) {
@@ -402,75 +465,86 @@ function along(share) {
 }
 
 function playWalk() {
-  const walked = walk;
-  playing = true;
+  const mine = (playing = { ...walk });
   animate(3000, (share) => {
-    playing &&= walk === walked;
-    if (!playing) return false;
+    if (playing !== mine) return false;
     $("walk").value = 100 * share;
     along(share);
-    playing = share < 1;
+    if (share === 1) playing = null;
     return true;
   });
 }
 
+// A hand that slips does not walk.
+function endWalk(from, to) {
+  mark = null;
+  setWalk(squaredDistance(from, to) > 0.02 ? { from, to } : null);
+  moveTo(to);
+  if (walk && !still.matches) playWalk();
+}
+
 function listenToMap() {
   const map = $("map");
+  const inLens = ([x, y]) => panels.two.code && y < LENS + 4 && x >= lensLeft() && x <= lensLeft() + LENS;
   const here = (event) => fromMap(position(event, map, MAP));
-  let pressed = false;
-  map.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    map.focus({ preventScroll: true });
-    map.setPointerCapture(event.pointerId);
-    pressed = true;
-    walk = null;
-    mark = here(event);
-    moveTo(mark);
-  });
-  map.addEventListener("pointermove", (event) => {
-    if (pressed) walk = { from: mark, to: here(event) };
-    if (!playing) moveTo(here(event));
-  });
-  map.addEventListener("pointerup", () => {
-    pressed = false;
-    if (walk) setWalk(walk.from, point);
-    mark = null;
-    if (walk && !still.matches) playWalk();
-  });
-  map.addEventListener("pointercancel", () => {
-    pressed = false;
-    mark = walk = null;
+  follow(map, {
+    down(event) {
+      if (inLens(position(event, map, MAP))) return false;
+      map.focus({ preventScroll: true });
+      setWalk(null);
+      mark = here(event);
+      moveTo(mark);
+    },
+    move(event, pressed) {
+      if (pressed && mark) walk = { from: mark, to: here(event) };
+      else if (playing) return;
+      moveTo(!pressed && inLens(position(event, map, MAP)) ? null : here(event));
+    },
+    up(event) {
+      if (mark && event.type === "pointerup") endWalk(mark, here(event));
+      else setWalk((mark = null));
+    },
   });
   map.addEventListener("pointerleave", (event) => {
     // A finger leaves when it is lifted; what it pointed at should stay.
-    if (event.pointerType !== "touch" && !pressed && !walk) moveTo(null);
+    if (event.pointerType === "touch" || mark || playing) return;
+    if (walk) along($("walk").value / 100);
+    else moveTo(null);
   });
   map.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const step = event.shiftKey ? 0.5 : 0.1;
     const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
     const z = point || Array.from(panels.two.code?.mean || [0, 0]);
-    if (event.key === "Enter" || event.key === " ") {
+    if (event.key === "Enter" && !event.repeat) {
       if (mark) {
-        setWalk(mark, z);
-        playWalk();
+        endWalk(mark, z);
       } else {
-        walk = null;
+        setWalk(null);
         mark = z;
         moveTo(z);
       }
+    } else if (event.key === "Escape") {
+      backToDrawing();
     } else if (event.key in moves) {
-      walk = null;
+      setWalk(null);
       moveTo(z.map((value, i) => value + moves[event.key][i]));
     } else return;
     event.preventDefault();
   });
+  const backToDrawing = () => {
+    mark = null;
+    setWalk(null);
+    moveTo(null);
+  };
+  $("two").querySelector(".back").addEventListener("click", backToDrawing);
   $("manifold").addEventListener("change", () => {
     backdrop = null;
     drawMap();
   });
   $("walk").addEventListener("input", () => {
-    playing = false;
-    along(Number($("walk").value) / 100);
+    playing = null;
+    along($("walk").value / 100);
   });
   $("play").addEventListener("click", playWalk);
   dark.addEventListener("change", () => {
@@ -496,27 +570,33 @@ function makeSliders() {
   data.models.digits.active.forEach(({ dimension, nats }, rank) => {
     const label = document.createElement("label");
     label.title = `Dimension ${rank + 1} costs ${nats} nats on average; move it to see what it changes.`;
-    label.innerHTML = `<span>${nats.toFixed(2)}</span><input type="range" min="-4" max="4" step="0.02" value="0">`;
+    label.innerHTML = `<span>${nats.toFixed(2)} nats</span><input type="range" min="-4" max="4" step="any"><output></output>`;
     const input = label.querySelector("input");
     input.dataset.dimension = dimension;
     input.setAttribute("aria-label", `Dimension ${rank + 1}, ${nats.toFixed(2)} nats`);
     input.addEventListener("input", () => request("sliders", () => decodeMain("from the sliders")));
     $("sliders").append(label);
   });
-  $("reset").addEventListener("click", setSliders);
+  $("many").querySelector(".back").addEventListener("click", setSliders);
 }
 
 function setSliders() {
   const mean = panels.many.code?.mean;
   for (const input of $("sliders").querySelectorAll("input")) input.value = mean ? mean[input.dataset.dimension] : 0;
   decodeMain(mean ? "from the mean" : "from zero, the middle of the prior");
+  $("many").querySelector(".back").disabled = true;
 }
 
 function decodeMain(what) {
   const z = Float32Array.from(panels.many.code?.mean || new Float32Array(main.dimensions));
-  for (const input of $("sliders").querySelectorAll("input")) z[input.dataset.dimension] = Number(input.value);
+  for (const input of $("sliders").querySelectorAll("input")) {
+    z[input.dataset.dimension] = input.value;
+    input.nextElementSibling.textContent = (Math.round(10 * input.value) / 10 || 0).toFixed(1); // no -0.0
+  }
   show($("many").querySelector(".reconstruction"), main.decode(z));
   $("many").querySelector(".what").textContent = what;
+  $("many").querySelector(".back").disabled = false;
+  announce();
 }
 
 // --------------------------------------------------------------------------------------------------------- the page
@@ -531,7 +611,7 @@ function listenToTabs() {
       $(tab.getAttribute("aria-controls")).hidden = !selected;
     }
     shown = chosen.getAttribute("aria-controls");
-    encode(true);
+    if (panels[shown].image !== image) encode(true);
   };
   tabs.forEach((tab, i) => {
     tab.addEventListener("click", () => select(tab));

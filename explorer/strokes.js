@@ -67,8 +67,9 @@ function asMnist(strokes) {
   if (!points.length) return new Float32Array(SIDE * SIDE);
   const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const longest = Math.max(right - left, bottom - top);
-  const scale = longest ? (BOX - 2 * RADIUS) / longest : 1;
+  // What is shorter than a tenth of the pad is a dot.
+  const longest = Math.max(right - left, bottom - top, 28);
+  const scale = (BOX - 2 * RADIUS) / longest;
   const middle = SIDE / 2;
   let placed = move(drawn, scale, middle - (scale * (left + right)) / 2, middle - (scale * (top + bottom)) / 2);
   // Twice, as what is moved may have been cut off at the edge.
