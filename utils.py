@@ -349,15 +349,17 @@ def save_vae(vae, name):
     return path
 
 
-def load_vae(name):
+def load_vae(name, folders=None):
     """Build the VAE called `name` and load its weights, from OUTPUTS or else from assets/. LATENT_DIM has the names.
+
+    Other folders, a list, can be given: [ASSETS] takes the shipped weights, whatever has been trained since.
 
     Prints which file that was. Raises ValueError for an unknown name, or where no file fits.
     """
     if name not in LATENT_DIM:
         raise ValueError(f"There is no model {name!r}; there are {', '.join(LATENT_DIM)}")
     vae = build_vae(LATENT_DIM[name])
-    for folder in dict.fromkeys((OUTPUTS, ASSETS)):
+    for folder in folders or dict.fromkeys((OUTPUTS, ASSETS)):
         path = folder / "models" / f"{name}.weights.h5"
         if not path.exists():
             continue

@@ -1,6 +1,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
+const part = (tab, selector) => $(tab).querySelector(selector);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const REACH = 4; // the map goes from -4 to 4
@@ -211,16 +212,15 @@ function encode(unhurried) {
 function newSamples(unhurried) {
   const panel = panels[shown];
   const { code, model } = panel;
-  const find = (selector) => $(shown).querySelector(selector);
   const canvases = $(shown).querySelectorAll(".samples canvas");
-  find(".again").disabled = !code;
+  part(shown, ".again").disabled = !code;
   panel.samples = code ? Array.from(canvases, () => sample(code)) : [];
   panel.logits = panel.samples.map((z) => model.decode(z));
   for (const canvas of canvases) paint(canvas, blank());
   const cost = panel.logits.reduce((sum, logits) => sum + reconstructionCost(image, logits), 0) / canvases.length;
   const kl = code && klByDimension(code).reduce((sum, nats) => sum + nats, 0);
-  find(".reconstruction-nats").textContent = code ? cost.toFixed(0) : "–";
-  find(".kl-nats").textContent = code ? kl.toFixed(1) : "–";
+  part(shown, ".reconstruction-nats").textContent = code ? cost.toFixed(0) : "–";
+  part(shown, ".kl-nats").textContent = code ? kl.toFixed(1) : "–";
   if (shown === "two") decodeTwin();
   announce();
 
@@ -241,7 +241,7 @@ let announcement;
 function announce() {
   clearTimeout(announcement);
   announcement = setTimeout(() => {
-    const read = (selector) => $(shown).querySelector(selector).textContent;
+    const read = (selector) => part(shown, selector).textContent;
     const numbers = `Reconstruction ${read(".reconstruction-nats")} nats, KL ${read(".kl-nats")} nats.`;
     $("status").textContent = `Decoded ${read(".what")}. ${panels[shown].code ? numbers : ""}`;
   }, 700);
@@ -263,28 +263,24 @@ const squaredDistance = ([a, b], [c, d]) => (a - c) ** 2 + (b - d) ** 2;
 // Decode the code under the pointer, or else the mean of the drawing's distribution.
 function decodeTwin() {
   const z = point || panels.two.code?.mean;
-  const canvas = $("two").querySelector(".reconstruction");
+  const canvas = part("two", ".reconstruction");
   if (z) show(canvas, twin.decode(z));
   else paint(canvas, blank());
+  const digit = z && classNear(z);
+  const region = digit === null ? "far from all test digits" : `among the ${digit}s`;
   const place = point ? `at (${point[0].toFixed(2)}, ${point[1].toFixed(2)})` : "from the mean";
-  $("two").querySelector(".what").textContent = z ? `${place}, ${neighbourhood(z)}` : "nothing drawn yet";
-  $("two").querySelector(".back").disabled = !point;
+  part("two", ".what").textContent = z ? `${place}, ${region}` : "nothing drawn yet";
+  part("two", ".back").disabled = !point;
 }
 
-function dotsNear(z) {
-  const near = data.dots.codes.map((code, i) => [squaredDistance(code, z), data.dots.labels[i]]);
-  return near.sort((a, b) => a[0] - b[0]).slice(0, 25);
-}
-
-// The most frequent class among the 25 nearest dots.
+// The most frequent class among the 25 nearest dots; null where no dot is near.
 function classNear(z) {
+  const near = data.dots.codes.map((code, i) => [squaredDistance(code, z), data.dots.labels[i]]);
+  near.sort((a, b) => a[0] - b[0]);
+  if (near[0][0] > 0.25) return null;
   const counts = new Array(10).fill(0);
-  for (const [, label] of dotsNear(z)) counts[label]++;
+  for (const [, label] of near.slice(0, 25)) counts[label]++;
   return counts.indexOf(Math.max(...counts));
-}
-
-function neighbourhood(z) {
-  return dotsNear(z)[0][0] < 0.25 ? `among the ${classNear(z)}s` : "far from all test digits";
 }
 
 // The dot with the most dots of its class around it: some classes have two regions, and nothing at their mean. Where
@@ -537,7 +533,7 @@ function listenToMap() {
     setWalk(null);
     moveTo(null);
   };
-  $("two").querySelector(".back").addEventListener("click", backToDrawing);
+  part("two", ".back").addEventListener("click", backToDrawing);
   $("manifold").addEventListener("change", () => {
     backdrop = null;
     drawMap();
@@ -577,14 +573,14 @@ function makeSliders() {
     input.addEventListener("input", () => request("sliders", () => decodeMain("from the sliders")));
     $("sliders").append(label);
   });
-  $("many").querySelector(".back").addEventListener("click", setSliders);
+  part("many", ".back").addEventListener("click", setSliders);
 }
 
 function setSliders() {
   const mean = panels.many.code?.mean;
   for (const input of $("sliders").querySelectorAll("input")) input.value = mean ? mean[input.dataset.dimension] : 0;
   decodeMain(mean ? "from the mean" : "from zero, the middle of the prior");
-  $("many").querySelector(".back").disabled = true;
+  part("many", ".back").disabled = true;
 }
 
 function decodeMain(what) {
@@ -593,9 +589,9 @@ function decodeMain(what) {
     z[input.dataset.dimension] = input.value;
     input.nextElementSibling.textContent = (Math.round(10 * input.value) / 10 || 0).toFixed(1); // no -0.0
   }
-  show($("many").querySelector(".reconstruction"), main.decode(z));
-  $("many").querySelector(".what").textContent = what;
-  $("many").querySelector(".back").disabled = false;
+  show(part("many", ".reconstruction"), main.decode(z));
+  part("many", ".what").textContent = what;
+  part("many", ".back").disabled = false;
   announce();
 }
 
@@ -637,9 +633,9 @@ async function start() {
   main = new VAE(data.models.digits, bytes);
   panels = { two: { model: twin }, many: { model: main } };
   for (const [name, { typical }] of [["two", data.models.digits_2d], ["many", data.models.digits]]) {
-    $(name).querySelector(".typical-reconstruction").textContent = typical.reconstruction.toFixed(0);
-    $(name).querySelector(".typical-kl").textContent = typical.kl.toFixed(1);
-    $(name).querySelector(".again").addEventListener("click", () => newSamples(true));
+    part(name, ".typical-reconstruction").textContent = typical.reconstruction.toFixed(0);
+    part(name, ".typical-kl").textContent = typical.kl.toFixed(1);
+    part(name, ".again").addEventListener("click", () => newSamples(true));
   }
   makeLegend();
   makeSliders();

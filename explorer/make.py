@@ -79,27 +79,24 @@ def layers(vae, x, blob):
 
 
 def model(vae, x, x_train, blob):
-    """Return what the page needs of a model: its layers, its active dimensions, and what a typical digit of x costs."""
-    mean, log_var = vae.encoder.predict(x, batch_size=500, verbose=0)
-    kl = 0.5 * (mean**2 + np.exp(log_var) - 1 - log_var)
-    noise = np.random.default_rng(0).standard_normal(mean.shape, dtype="float32")
-    logits = vae.decoder.predict(mean + np.exp(0.5 * log_var) * noise, batch_size=500, verbose=0)
+    """Return what the page needs of a model: its layers, its active dimensions, and what a typical digit of x costs.
+
+    And the codes, (n, latent_dim), of x.
+    """
+    codes, log_var = vae.encoder.predict(x, batch_size=500, verbose=0)
+    kl = 0.5 * (codes**2 + np.exp(log_var) - 1 - log_var)
+    noise = np.random.default_rng(0).standard_normal(codes.shape, dtype="float32")
+    logits = vae.decoder.predict(codes + np.exp(0.5 * log_var) * noise, batch_size=500, verbose=0)
     cost = np.asarray(utils.reconstruction_loss((x >= 0.5).astype("float32"), logits))
     order = np.argsort(-kl.mean(axis=0))
-    active = mean.var(axis=0) > 0.01
-    return {
+    active = codes.var(axis=0) > 0.01
+    found = {
         "center": [float(f"{value:.5g}") for value in vae.encoder.get_weights()[0].ravel()],
         "layers": layers(vae, x_train, blob),
         "active": [{"dimension": int(d), "nats": float(kl[:, d].mean().round(3))} for d in order if active[d]],
         "typical": {"reconstruction": float(np.median(cost)), "kl": float(np.median(kl.sum(axis=1)))},
     }
-
-
-def shipped(name):
-    """Return a model with the weights in assets/, whatever has been trained since."""
-    vae = utils.build_vae(utils.LATENT_DIM[name])
-    utils.VAE(vae.encoder, vae.decoder).load_weights(utils.ASSETS / "models" / f"{name}.weights.h5")
-    return vae
+    return found, codes
 
 
 def page():
@@ -108,12 +105,12 @@ def page():
     x = x_test.astype("float32") / 255
     seen = x_train[::6].astype("float32") / 255
     blob = bytearray()
-    vaes = {name: shipped(name) for name in ("digits_2d", "digits")}
+    vaes = {name: utils.load_vae(name, [utils.ASSETS]) for name in ("digits_2d", "digits")}
     models = {name: model(vae, x, seen, blob) for name, vae in vaes.items()}
-    codes, _ = vaes["digits_2d"].encoder.predict(x[::5], batch_size=500, verbose=0)
+    codes = models["digits_2d"][1][::5]
     chosen = np.concatenate([np.flatnonzero(y_test == digit)[:8] for digit in range(10)])
     data = {
-        "models": models,
+        "models": {name: found for name, (found, _) in models.items()},
         "dots": {
             "codes": [[float(value) for value in code] for code in codes.round(2)],
             "labels": y_test[::5].tolist(),

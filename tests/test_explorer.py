@@ -129,7 +129,7 @@ def test_networks_agree_with_keras(page):
     """The page would show other distributions and digits than the model of the notebooks."""
     x = utils.load_mnist()[1][0][:200].astype("float32") / 255
     for name, variable in {"digits_2d": "twin", "digits": "main"}.items():
-        vae = make.shipped(name)
+        vae = utils.load_vae(name, [utils.ASSETS])
         found = page.evaluate(
             f"(images) => images.map((x) => {{ const code = {variable}.encode(Float32Array.from(x)); return ["
             f"Array.from(code.mean), Array.from(code.logVar), Array.from({variable}.decode(code.mean), sigmoid)]; }})",
@@ -147,7 +147,7 @@ def test_networks_agree_with_keras(page):
 def test_strokes_become_digits_as_in_mnist(page):
     """A drawing would be something that the model has never met, and land anywhere."""
     x, y = utils.load_mnist()[1]
-    own, _ = make.shipped("digits_2d").encoder(x[IMAGES].astype("float32") / 255)
+    own, _ = utils.load_vae("digits_2d", [utils.ASSETS]).encoder(x[IMAGES].astype("float32") / 255)
     found, seen = [], []
     for digit in range(10):
         assert y[IMAGES[digit]] == digit
@@ -207,7 +207,7 @@ def test_numbers_are_those_of_keras(page):
     shown_costs = float(text(page, "#two .reconstruction-nats")), float(text(page, "#two .kl-nats"))
     x = np.array(page.evaluate("Array.from(image)"), "float32").reshape(1, 28, 28)
     samples = np.array(page.evaluate("panels.two.samples.map((z) => Array.from(z))"), "float32")
-    vae = make.shipped("digits_2d")
+    vae = utils.load_vae("digits_2d", [utils.ASSETS])
     kl = float(np.asarray(utils.kl_divergence(*vae.encoder(x)))[0])
     costs = np.asarray(utils.reconstruction_loss((x >= 0.5).astype("float32"), vae.decoder(samples)))
     assert shown_costs == pytest.approx((costs.mean(), kl), abs=1)
@@ -475,11 +475,8 @@ def contrast(one, other):
 
     def luminance(colour):
         channels = np.array(re.findall(r"\d+", colour)[:3], float) / 255
-        return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [
-            0.2126,
-            0.7152,
-            0.0722,
-        ]
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)

@@ -45,9 +45,7 @@ def x():
 
 def shipped(name):
     keras.utils.set_random_seed(0)
-    vae = utils.build_vae(utils.LATENT_DIM[name])
-    utils.VAE(vae.encoder, vae.decoder).load_weights(utils.ASSETS / "models" / f"{name}.weights.h5")
-    return vae
+    return utils.load_vae(name, [utils.ASSETS])
 
 
 def by_hand(name, x, z):
