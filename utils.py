@@ -4,153 +4,57 @@ x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, laten
 """
 
 import contextlib
-import ctypes
 import functools
-import hashlib
+import json
 import logging
 import math
 import os
 import sys
-import tempfile
-import time
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython import get_ipython
-from IPython.display import display
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-_stderr = os.dup(2)  # TensorFlow prints from C++ while it is imported, whatever that level says
-with open(os.devnull, "w") as _nowhere:
-    os.dup2(_nowhere.fileno(), 2)
-try:
+with contextlib.ExitStack() as importing:
+    if "ipykernel" in sys.modules:  # TensorFlow prints from C++ while it is imported, whatever that level says
+        importing.callback(os.dup2, os.dup(2), 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     import keras
     from keras import layers, ops
+logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of batches of several sizes
 
-    with contextlib.suppress(ImportError):
-        import tensorflow  # noqa: F401  Keras would import it later, on any backend, and let it talk
-finally:
-    os.dup2(_stderr, 2)
-    os.close(_stderr)
-
-# XLA frees its working memory at every step, and glibc, Linux's C library, returns it to the system, to get it back
-# page by page at the next. If glibc keeps 64 MB, and all that is smaller than 16 MB, an epoch takes a sixth less time.
-with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no mallopt
-    ctypes.CDLL(None).mallopt(-2, 2**26)  # M_TOP_PAD
-    ctypes.CDLL(None).mallopt(-3, 2**24)  # M_MMAP_THRESHOLD
-
-# TensorFlow warns of "retracing" when images come in batches of several sizes, as they do here for good reasons.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-ROOT = Path(__file__).resolve().parent
-ASSETS = ROOT / "assets"
-OUTPUTS = ROOT / (os.environ.get("VAE_OUTPUTS") or "outputs")
-LATENT_DIM = {"digits": 32, "digits_2d": 2, "benchmark": 50, "benchmark_iwae": 50}
-JIT = keras.backend.backend() == "tensorflow" or "auto"  # on the CPU, TensorFlow takes "auto" for no
-STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 40  # Keras allows no more there
-
+ASSETS = Path(__file__).resolve().parent / "assets"
+OUTPUTS = ASSETS.parent / Path(os.environ.get("VAE_OUTPUTS") or "outputs").expanduser()
+_LATENT_DIM = {"digits": 32, "digits_2d": 2, "benchmark": 50, "benchmark_iwae": 50}
 plt.style.use(ASSETS / "style.mplstyle")
 
 
-@contextlib.contextmanager
-def _explaining(path):
+def load_mnist():
+    """Return (x_train, y_train), (x_test, y_test) as keras.datasets.mnist.load_data() does, uint8, from assets/."""
+    path = ASSETS / "mnist.npz"
     try:
-        yield
-    except OSError as error:
-        message = f"Cannot write {path}: {error}. Set VAE_OUTPUTS to a folder with room that you may write to."
-        raise OSError(message) from error
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    # Interrupted or on a full disk, a write must leave the file that was there before.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    with _explaining(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-
-def writable(folder):
-    """Make a folder if need be, and return it; raise an OSError that says what to do if it cannot be written."""
-    with _explaining(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    return folder
-
-
-# ---------------------------------------------------------------------------------------------------------------- data
-
-SHA256 = {
-    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
-    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
-    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
-    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
-}
-
-
-def load_mnist(path=ASSETS / "mnist.npz"):
-    """Return MNIST as keras.datasets.mnist.load_data() does: (x_train, y_train), (x_test, y_test), all uint8.
-
-    x_train is (60000, 28, 28) with labels (60000,), x_test (10000, 28, 28) with labels (10000,). The arrays come from
-    `path`, or, only where that file does not exist, from Keras's own download; their SHA-256 are checked either way.
-
-    Raises ValueError if the file is damaged, FileNotFoundError if there is neither a file nor a download.
-    """
-    path = Path(path)
-    if path.exists():
-        source = path
-        mend = f"Restore the file with `git checkout -- {path.name}` in its folder, or delete it to download MNIST."
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in SHA256}
-        except Exception as error:  # a damaged zip can fail in a dozen ways, and they all mean the same
-            raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}). {mend}") from error
-    else:
-        source = "Keras's download"
-        mend = "Delete datasets/mnist.npz in Keras's own folder, usually ~/.keras, and try again."
-        try:
-            (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
-        except Exception as error:
-            raise FileNotFoundError(
-                f"{path} is missing and MNIST could not be downloaded ({error}): "
-                "restore the file with `git checkout -- assets/mnist.npz` in the repository, "
-                "or connect to the internet and try again."
-            ) from error
-        arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    for name, array in arrays.items():
-        right_kind = array.dtype == "uint8" and array.shape[1:] == ((28, 28) if name.startswith("x") else ())
-        if not right_kind or hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != SHA256[name]:
-            raise ValueError(f"{source} is damaged: its {name} is not MNIST's (SHA-256 or shape differs). {mend}")
-    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+        with np.load(path) as arrays:
+            return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+    except Exception as error:  # a damaged zip file fails in a dozen ways
+        raise OSError(f"{path} is missing or damaged ({error}): git checkout -- assets/mnist.npz restores it") from None
 
 
 def check_images(x):
     """Return x as a NumPy array; raise a ValueError unless it is (n, 28, 28), n > 0, in [0, 1], without NaN."""
+    if not hasattr(x, "__array__"):
+        raise ValueError(f"images must be one array, (n, 28, 28), not a {type(x).__name__}: np.stack a list of images")
     x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
-    if x.dtype.kind not in "biuf":
-        raise ValueError(f"images must be numbers, not {x.dtype}")
     if x.ndim != 3 or x.shape[1:] != (28, 28) or len(x) == 0:
         raise ValueError(f"images must have the shape (n, 28, 28) with n > 0, not {x.shape}")
-    if np.isnan(x).any():
-        raise ValueError("images hold NaN")
-    if x.min() < 0 or x.max() > 1:
-        advice = "undo what shifted them below 0" if x.min() < 0 else "divide 0..255 by 255"
-        raise ValueError(f"images must lie in [0, 1], but these go from {x.min():g} to {x.max():g}: {advice}")
+    low, high = x.min(), x.max()
+    if not (low >= 0 and high <= 1):  # NaN is neither
+        raise ValueError(f"images must lie in [0, 1], but these go from {low:g} to {high:g}: divide 0..255 by 255")
     return x
 
 
 def binarize(x, seed):
-    """Draw black-and-white images, float32 (n, 28, 28): a pixel is 1 with its grey level in x as probability.
-
-    The same seed (an integer, or a sequence of them) gives the same draw.
-    """
+    """Draw black-and-white images, float32 (n, 28, 28), in which a pixel is on with probability x; seeds repeat."""
     x = check_images(x)
     return (np.random.default_rng(seed).random(x.shape, dtype="float32") < x).astype("float32")
 
@@ -159,8 +63,7 @@ class BinarizedBatches(keras.utils.PyDataset):
     """Batches of x, shuffled and binarised anew in every epoch; the draw depends on seed, epoch and batch alone."""
 
     def __init__(self, x, batch_size=250, seed=0):
-        # With one worker, many an epoch begins with a wait of up to five seconds, as of Keras 3.15.
-        super().__init__(workers=2)
+        super().__init__(workers=2)  # one may be late by seconds at the start of an epoch, as of Keras 3.15
         self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
         self.start_epoch(0)
 
@@ -178,9 +81,6 @@ class BinarizedBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         return binarize(self.x[chosen], [self.seed, self.epoch, index])
-
-
-# --------------------------------------------------------------------------------------------------------------- model
 
 
 def kl_divergence(mean, log_var):
@@ -208,30 +108,16 @@ class Sampling(layers.Layer):
 
 
 def checked(method):
-    """Let fit, evaluate or predict look at the images, or a data set's first batch, before any time is lost.
+    """Let fit, evaluate or predict look at images that come as arrays first; data sets and generators pass."""
 
-    A generator passes unseen, for it would lose the batch that is looked at.
-    """
-
-    def first_images(data):
-        while not hasattr(data, "__array__"):
-            if isinstance(data, (tuple, list, keras.utils.PyDataset)) and len(data) > 0:
-                data = data[0]
-            elif isinstance(data, (str, dict)) or iter(data) is data:
-                return None
-            else:
-                data = next(iter(data), np.empty(0))
-        return data
-
-    @functools.wraps(method)
-    def check_then_run(self, x, *args, **kwargs):
-        for data in (x, kwargs.get("validation_data")):
-            images = None if data is None else first_images(data)
-            if images is not None:
+    def check_then_run(self, x=None, *args, **kwargs):
+        held_out = kwargs.get("validation_data", ())
+        for images in (x, *held_out[:1]) if isinstance(held_out, tuple) else (x, held_out):
+            if x is None or isinstance(images, (list, tuple)) or hasattr(images, "__array__"):
                 check_images(images)
         return method(self, x, *args, **kwargs)
 
-    return check_then_run
+    return functools.wraps(method)(check_then_run)
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -239,8 +125,7 @@ class VAE(keras.Model):
     """A variational autoencoder whose loss is the negative ELBO in nats per image (Kingma & Welling, 2014).
 
     encoder: x (n, 28, 28) -> (mean, log_var), each (n, latent_dim). decoder: z (n, latent_dim) -> logits (n, 28, 28).
-    Calling the model, or predict, gives (logits, mean, log_var). fit, evaluate and predict raise a ValueError where
-    the images, or the first batch of a data set, are not (n, 28, 28), not in [0, 1], or hold NaN.
+    Calling the model, or predict, gives (logits, mean, log_var).
     """
 
     def __init__(self, encoder, decoder, **kwargs):
@@ -256,21 +141,24 @@ class VAE(keras.Model):
         return self.decoder(z), mean, log_var
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
+        if sample_weight is not None:
+            raise ValueError("a VAE knows no sample_weight or class_weight: leave it out")
         logits, mean, log_var = (ops.cast(output, "float32") for output in y_pred)
         reconstruction = reconstruction_loss(ops.cast(x, "float32"), logits)
         kl = kl_divergence(mean, log_var)
         self.reconstruction.update_state(reconstruction)
         self.kl.update_state(kl)
-        return ops.mean(reconstruction + kl) / self.replicas
+        return ops.mean(reconstruction + kl)
 
-    @property
-    def replicas(self):
-        """How many copies of the model share a batch; more than one under tf.distribute, which adds their losses up."""
-        return self.distribute_strategy.num_replicas_in_sync if keras.backend.backend() == "tensorflow" else 1
+    fit, evaluate, predict = map(checked, (keras.Model.fit, keras.Model.evaluate, keras.Model.predict))
 
-    fit = checked(keras.Model.fit)
-    evaluate = checked(keras.Model.evaluate)
-    predict = checked(keras.Model.predict)
+    def log_prior(self, z):
+        """Return log p(z) of codes (n, latent_dim), in nats, (n,): here of N(0, I)."""
+        return -0.5 * ops.sum(ops.square(z) + math.log(2 * math.pi), axis=-1)
+
+    def from_noise(self, noise):
+        """Turn standard normal noise (n, latent_dim) into codes drawn from the prior: here the noise itself."""
+        return noise
 
     def probabilities(self, z):
         """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
@@ -331,114 +219,84 @@ def build_vae(latent_dim, mean_image=None, hidden=500):
     return vae
 
 
-def _seal(content):
-    # HDF5 has no checksum of its own, and ignores what stands behind its end.
-    return b"SHA-256 " + hashlib.sha256(content).hexdigest().encode()
-
-
-def save_vae(vae, name):
-    """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path.
-
-    It is a weights file of Keras with its SHA-256 behind it, by which load_vae knows that it is whole.
-    """
-    path = OUTPUTS / "models" / f"{name}.weights.h5"
-    with _replacing(path) as temporary:
-        VAE(vae.encoder, vae.decoder).save_weights(temporary)
-        content = temporary.read_bytes()
-        temporary.write_bytes(content + _seal(content))
+def _written(path, write):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    except OSError as error:
+        raise OSError(f"cannot write {path} ({error}): set VAE_OUTPUTS elsewhere, and restart the kernel") from None
     return path
 
 
-def load_vae(name, folders=None):
-    """Build the VAE called `name` and load its weights, from OUTPUTS or else from assets/. LATENT_DIM has the names.
-
-    Other folders, a list, can be given: [ASSETS] takes the shipped weights, whatever has been trained since.
-
-    Prints which file that was. Raises ValueError for an unknown name, or where no file fits.
-    """
-    if name not in LATENT_DIM:
-        raise ValueError(f"There is no model {name!r}; there are {', '.join(LATENT_DIM)}")
-    vae = build_vae(LATENT_DIM[name])
-    for folder in folders or dict.fromkeys((OUTPUTS, ASSETS)):
-        path = folder / "models" / f"{name}.weights.h5"
-        if not path.exists():
-            continue
-        shown = (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
-        try:
-            content = path.read_bytes()
-            if content[-len(_seal(b"")) :] != _seal(content[: -len(_seal(b""))]):
-                raise ValueError("its SHA-256 is wrong or missing")
-            with warnings.catch_warnings(action="ignore"):  # what matters in them comes as an error, too
-                VAE(vae.encoder, vae.decoder).load_weights(path)
-        except Exception as error:  # h5py and Keras raise many kinds; all mean that these weights are of no use
-            print(f"Passed over {shown}: it is damaged, or of another architecture ({error!r:.200}).")
-        else:
-            print(f"{name}: weights from {shown}")
-            return vae
-    notebook = "05" if name.startswith("benchmark") else "03"
-    raise ValueError(f"There are no weights that fit {name}: run notebook {notebook}, which trains and saves it")
+def save_vae(vae, name):
+    """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path."""
+    return _written(OUTPUTS / "models" / f"{name}.weights.h5", VAE(vae.encoder, vae.decoder).save_weights)
 
 
-# ------------------------------------------------------------------------------------------------------------ training
+def load_vae(name, folder=None):
+    """Build the VAE called `name` with weights from a folder: OUTPUTS, if a notebook has written them, or ASSETS."""
+    if name not in _LATENT_DIM:
+        raise ValueError(f"there is no model {name!r}, but there are {', '.join(_LATENT_DIM)}")
+    vae = build_vae(_LATENT_DIM[name])
+    file = Path("models", f"{name}.weights.h5")
+    path = (folder or (OUTPUTS if (OUTPUTS / file).exists() else ASSETS)) / file
+    try:
+        VAE(vae.encoder, vae.decoder).load_weights(path)
+    except Exception as error:  # h5py and Keras raise many kinds
+        raise ValueError(f"{path} does not fit {name} ({error!r:.99}): delete yours, or git checkout assets/") from None
+    print(f"{name}: weights from {Path(path.parents[1].name, file).as_posix()}")
+    return vae
 
 
 def schedule(steps, peak=4e-3):
     """A learning rate that climbs to its peak for a tenth of the steps, and falls along a cosine to zero."""
     warmup = steps // 10
-    return keras.optimizers.schedules.CosineDecay(
-        peak / 25, decay_steps=steps - warmup, warmup_target=peak, warmup_steps=warmup
-    )
-
-
-def compile_for_training(vae, steps, weight_decay=None):
-    """Compile with Adam on this schedule, and, on TensorFlow, with XLA."""
-    alone = vae.replicas == 1  # tf.distribute can have neither, as of Keras 3.15 (its issue 19246)
-    vae.compile(
-        keras.optimizers.Adam(schedule(steps), epsilon=1e-4, weight_decay=weight_decay),
-        jit_compile=JIT if alone else False,
-        steps_per_execution=STEPS_AT_ONCE if alone else 1,
-    )
+    return keras.optimizers.schedules.CosineDecay(peak / 25, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 
 
 class Backup(keras.callbacks.BackupAndRestore):
-    """Keras's callback; if the backup does not fit the model, it raises a ValueError that says what to do."""
+    """Keras's callback that lets an interrupted fit go on; this one says where, and only with the same settings."""
+
+    def __init__(self, folder, **settings):
+        super().__init__(folder, double_checkpoint=True)
+        self.folder, self.settings = Path(folder), settings
 
     def on_train_begin(self, logs=None):
-        try:
+        self.model._initial_epoch = None  # Keras keeps it from one training of a model to the next
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if any(self.folder.iterdir()):
+            began = json.loads((self.folder / "settings.json").read_text())
+            if began != self.settings:
+                raise OSError(f"it is of a training with {dict(began.items() - self.settings.items())}")
+            (self.folder / "latest.weights.h5").stat()  # without it Keras would go on with the model's own weights
             super().on_train_begin(logs)
-        except ValueError:
-            folder = self.backup_dir
-            raise ValueError(f"{folder} has the backup of another model: delete it to begin anew") from None
+            epoch = json.loads((self.folder / "training_metadata.json").read_text())["epoch"]
+            print(f"going on at epoch {epoch + 1} of {self.params['epochs']}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        (self.folder / "settings.json").write_text(json.dumps(self.settings))
 
 
 def train(vae, batches, backup, epochs=10, x_test=None, weight_decay=None, callbacks=()):
-    """Train on BinarizedBatches and return the history; the same call goes on where an interrupted one stopped.
+    """Train on BinarizedBatches and return Keras's History; the same call goes on where an interrupted one stopped.
 
     backup is the folder from which it goes on, removed at the end; x_test, (n, 28, 28), is measured after each epoch.
     """
 
     def start_epoch(epoch, logs):
         batches.start_epoch(epoch)
-        vae.sampling.seed_generator.state.assign([epoch, 0])
+        vae.sampling.seed_generator.state.assign([1000 * batches.seed + epoch, 0])
 
-    compile_for_training(vae, epochs * len(batches), weight_decay)
-    return vae.fit(
-        batches,
-        epochs=epochs,
-        shuffle=False,  # the data set shuffles itself
-        validation_data=None if x_test is None else (x_test,),
-        validation_batch_size=250,
-        verbose=0,
-        callbacks=[
-            Backup(writable(backup), double_checkpoint=True),
-            keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch),
-            ProgressBar(),
-            *callbacks,
-        ],
-    ).history
-
-
-# ---------------------------------------------------------------------------------------------------------- likelihood
+    vae.compile(keras.optimizers.Adam(schedule(epochs * len(batches)), epsilon=1e-4, weight_decay=weight_decay))
+    settings = {"batch_size": batches.batch_size, "seed": batches.seed, "epochs": epochs, "weight_decay": weight_decay}
+    keep = Backup(backup, **settings, images=len(batches.x), parameters=vae.count_params())
+    callbacks = [keep, keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch), *callbacks]
+    held_out = {"validation_data": x_test, "validation_batch_size": 250}
+    try:  # shuffle=False, for the batches shuffle themselves
+        return vae.fit(batches, epochs=epochs, shuffle=False, verbose=2, callbacks=callbacks, **held_out)
+    except OSError as error:
+        raise OSError(f"the backup in {backup} cannot be used ({error}): delete it to begin anew") from error
 
 
 def log_weights(vae, x, noise):
@@ -448,89 +306,41 @@ def log_weights(vae, x, noise):
     """
     mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x))
     z = mean + ops.exp(0.5 * log_var) * noise
-    logits = ops.cast(vae.decoder(ops.reshape(z, (-1, z.shape[-1]))), "float32")
-    logits = ops.reshape(logits, (*ops.shape(z)[:2], 28, 28))
-    log_prior_over_q = 0.5 * ops.sum(ops.square(noise) + log_var - ops.square(z), axis=-1)
-    return log_prior_over_q - reconstruction_loss(ops.expand_dims(x, 1), logits)
+    codes = ops.reshape(z, (-1, z.shape[-1]))
+    logits = ops.reshape(ops.cast(vae.decoder(codes), "float32"), (*ops.shape(z)[:2], 28, 28))
+    log_prior = ops.reshape(vae.log_prior(codes), ops.shape(z)[:2])
+    log_q = -0.5 * ops.sum(ops.square(noise) + log_var + math.log(2 * math.pi), axis=-1)
+    return log_prior - log_q - reconstruction_loss(ops.expand_dims(x, 1), logits)
 
 
-@keras.saving.register_keras_serializable("vae")
-class IWAE(VAE):
-    """A VAE trained on the tighter bound, with k samples for each image (Burda et al., 2016).
+def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
+    """Bound log p(x) of black-and-white images (n, 28, 28) from below, with num_samples of q(z|x): nats, NumPy (n,).
 
-    Calling it, or predict, gives the log weights, (n, k), in nats; the bound has no two parts to be shown as metrics.
-    """
-
-    def __init__(self, encoder, decoder, k=5, **kwargs):
-        super().__init__(encoder, decoder, **kwargs)
-        self.k = k
-
-    def call(self, x):
-        shape = (ops.shape(x)[0], self.k, self.decoder.input_shape[-1])
-        return log_weights(self, x, keras.random.normal(shape, seed=self.sampling.seed_generator))
-
-    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        return -ops.mean(ops.logsumexp(y_pred, axis=1) - math.log(self.k)) / self.replicas
-
-    @property
-    def metrics(self):
-        return [metric for metric in super().metrics if metric not in (self.reconstruction, self.kl)]
-
-    def get_config(self):
-        return {**super().get_config(), "k": self.k}
-
-
-class LogWeights(keras.Model):
-    """log_weights as a model that takes [x, noise], so that it can be compiled."""
-
-    def __init__(self, vae):
-        super().__init__(dtype="float32")
-        self.vae = vae
-        self.compile(jit_compile=JIT)
-
-    def call(self, inputs):
-        return log_weights(self.vae, *inputs)
-
-
-_log_weights = functools.lru_cache(maxsize=2)(LogWeights)  # or it would be compiled anew at each call
-
-
-def log_likelihood(vae, x, num_samples=500, seed=0):
-    """Bound log p(x) from below with num_samples importance samples of q(z|x): NumPy, nats per image, (n,).
-
-    x holds black-and-white images, (n, 28, 28). On average the bound rises with num_samples and never passes log p(x)
-    (Burda et al., 2016). At most 5,000 codes are decoded at a time, so memory does not grow with either number.
+    On average the bound rises with num_samples and never passes log p(x) (Burda et al., 2016).
     """
     x = check_images(x).astype("float32")
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, not {num_samples}")
-    compiled = _log_weights(vae)
     rng = np.random.default_rng(seed)
     k = min(num_samples, 5000)
-    n = min(len(x), 5000 // k)
-    bounds, decoded, line = [], 0, _ProgressLine()
+    n = 5000 // k  # so that no more than 5,000 codes are decoded at a time
+    bounds, bar = [], keras.utils.Progbar(len(x), verbose=verbose, unit_name="image")
     for images in np.split(x, range(n, len(x), n)):
         total = np.full(len(images), -np.inf)
         for done in range(0, num_samples, k):
             shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
-            batch = compiled.predict_on_batch([images, rng.standard_normal(shape, dtype="float32")])
-            total = np.logaddexp(total, np.logaddexp.reduce(batch.astype("float64"), axis=1))
-            decoded += batch.size
-            line.show(decoded / (len(x) * num_samples), f"{num_samples:,} samples of each of {len(x):,} images")
+            weights = ops.convert_to_numpy(log_weights(vae, images, rng.standard_normal(shape, dtype="float32")))
+            total = np.logaddexp(total, np.logaddexp.reduce(weights.astype("float64"), axis=1))
         bounds.append(total - np.log(num_samples))
+        bar.add(len(images))
     return np.concatenate(bounds)
-
-
-# ------------------------------------------------------------------------------------------------------------- figures
 
 
 def show_digits(x, row_labels=(), column_labels=(), width=None):
     """Show images (rows, columns, 28, 28) in [0, 1] as one grid, ink black, and return the figure."""
-    if np.ndim(x) != 4:
-        raise ValueError(
-            f"images must have the shape (rows, columns, 28, 28), not {np.shape(x)}; x[None] makes one row"
-        )
+    x = np.asarray(x)
+    if x.ndim != 4:
+        raise ValueError(f"images must have the shape (rows, columns, 28, 28), not {x.shape}; x[None] makes one row")
     rows, columns = x.shape[:2]
+    check_images(x.reshape(-1, *x.shape[2:]))
     framed = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     grid = framed.transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
     width = width or 0.6 * columns
@@ -546,48 +356,4 @@ def show_digits(x, row_labels=(), column_labels=(), width=None):
 
 def save_figure(figure, name):
     """Write a figure to OUTPUTS/images/<name>.png and return that path."""
-    path = OUTPUTS / "images" / f"{name}.png"
-    with _replacing(path) as temporary:
-        figure.savefig(temporary)
-    return path
-
-
-class _ProgressLine:
-    # It is replaced in place, so that a stored notebook holds only its end.
-    patience = 3  # seconds before it appears: whoever need not wait need not be told
-
-    def __init__(self):
-        self.start, self.line = time.time(), None
-
-    def show(self, fraction, text):
-        seconds, full = time.time() - self.start, int(20 * fraction)
-        text = f"{'█' * full}{'░' * (20 - full)} {seconds:.0f} s, {text}"
-        if seconds < self.patience:
-            return
-        if hasattr(get_ipython(), "kernel"):
-            self.line = self.line or display({"text/plain": ""}, raw=True, display_id=True)
-            self.line.update({"text/plain": text}, raw=True)
-        elif sys.stderr.isatty():
-            print(f"\r{text}", end="" if fraction < 1 else "\n", file=sys.stderr)
-
-
-class ProgressBar(keras.callbacks.Callback):
-    """One line that fills up while fit runs."""
-
-    def on_train_begin(self, logs=None):
-        self.line, self.test = _ProgressLine(), ""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        epochs, steps = self.params["epochs"], self.params["steps"] or batch + 1
-        text = f"epoch {self.epoch + 1} of {epochs}: loss {logs['loss']:.1f}"
-        if "kl" in logs:
-            text += f" (reconstruction {logs['reconstruction']:.1f}, KL {logs['kl']:.1f})"
-        self.line.show((self.epoch + (batch + 1) / steps) / epochs, text + self.test)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if "val_loss" in logs:
-            self.test = f"; test loss {logs['val_loss']:.1f}"
-            self.on_train_batch_end((self.params["steps"] or 1) - 1, logs)
+    return _written(OUTPUTS / "images" / f"{name}.png", figure.savefig)
