@@ -1,8 +1,8 @@
-"""Make the exercises of the notebooks from their solutions: python notebooks/solutions/take_out.py
+"""Make the exercises of the notebooks from their solutions: python tools/take_out.py
 
-In each notebook the cells from "## Exercises" up to "## Next" become those of its solution, but without what stands
-between "# answer" and "# end of answer", without what is assigned on a line that ends with "# answer", and without the
-cells tagged "solution". Run the notebook afterwards if this has changed code.
+In each notebook the cells from "## Exercises" up to "## Next" become those of its solution, without the cells tagged
+"solution", and without what stands between nbgrader's markers, "### BEGIN SOLUTION" and "### END SOLUTION": a function
+is left with `return ...`, a value with `= ...`. Run the notebook afterwards if this has changed code.
 """
 
 import re
@@ -10,13 +10,18 @@ from pathlib import Path
 
 import nbformat
 
-SOLUTIONS = Path(__file__).resolve().parent
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def without_answer(source):
     """Put ... in the place of each answer."""
-    source = re.sub(r"^( *)# answer\n.*?\n *# end of answer$", r"\1return ...", source, flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"= .*  # answer$", "= ...", source, flags=re.MULTILINE)
+
+    def emptied(answer):
+        values = [f"{name} = ..." for name in re.findall(r"^(\w+) = ", answer[2], re.MULTILINE)]
+        return f"{answer[1]}return ..." if answer[1] else "\n".join(values)
+
+    marked = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)\n *### END SOLUTION$", re.MULTILINE | re.DOTALL)
+    return marked.sub(emptied, source)
 
 
 def position(cells, heading):
@@ -56,5 +61,5 @@ def put_into(path, made):
 
 
 if __name__ == "__main__":
-    for solution in sorted(SOLUTIONS.glob("*.ipynb")):
-        put_into(SOLUTIONS.parent / solution.name, exercises(solution))
+    for solution in sorted(NOTEBOOKS.glob("solutions/*.ipynb")):
+        put_into(NOTEBOOKS / solution.name, exercises(solution))

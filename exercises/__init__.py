@@ -1,0 +1,168 @@
+"""Checks for the exercises at the end of the notebooks: each prints "right", "not attempted yet", or what is wrong.
+
+They test what an answer does, not how it is written. Some of them give an answer away, so try first.
+"""
+
+import contextlib
+import functools
+import io
+import sysconfig
+import tempfile
+import traceback
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+import utils
+
+# The solutions set this, so that one that is not right is an error there.
+must_be_right = False
+
+
+class Wrong(Exception):
+    """Says what is wrong with an answer, and gives a hint."""
+
+
+class NotAttempted(Exception):
+    """A function still returns the ... that is to be filled in."""
+
+
+def expect(holds, hint):
+    """Raise Wrong with this hint unless something holds."""
+    if not holds:
+        raise Wrong(hint)
+
+
+def numbers(answer, if_not_finite="some of the numbers are NaN or infinite"):
+    """Return an answer as a NumPy array of float64, and raise Wrong if it is none."""
+    if answer is ...:
+        raise NotAttempted
+    expect(answer is not None, "there is None where a result should be: does the function end with a return?")
+    try:
+        found = np.asarray(ops.convert_to_numpy(answer), "float64")
+    except Exception:
+        raise Wrong(f"numbers are asked for, not {answer!r:.60}") from None
+    expect(np.isfinite(found).all(), if_not_finite)
+    return found
+
+
+def ask(function, *arrays, **options):
+    """Return the numbers that a function makes of copies of arrays; of tensors, if it cannot do with NumPy's."""
+    try:
+        return numbers(function(*map(np.copy, arrays)), **options)
+    except (Wrong, NotAttempted):
+        raise
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            return numbers(function(*map(ops.convert_to_tensor, arrays)), **options)
+        raise error
+
+
+def expect_near(answer, right, mistakes, otherwise, tolerance=1e-3):
+    """Raise Wrong unless the answer, a number or an array, is right; mistakes are pairs: what came out, and a hint."""
+    answer, right = numbers(answer), np.asarray(right, "float64")
+    if answer.size == right.size == 1:
+        answer = answer.reshape(right.shape)
+    wanted = f"the shape should be {right.shape}" if right.shape else "one number is asked for"
+    expect(answer.shape == right.shape, f"{wanted}, but the result has the shape {answer.shape}")
+
+    def near(value):
+        return np.abs(answer - value).max() <= tolerance * (np.abs(value).max() or 1)
+
+    expect(near(right), next((hint for value, hint in mistakes if near(value)), otherwise))
+
+
+def one_of(answer, choices):
+    """Return which of the choices an answer is, however it is spaced and capitalised; raise Wrong if it is none."""
+    plain = {str(choice).replace(" ", "").lower(): choice for choice in choices}
+    found = str(answer).replace(" ", "").lower()
+    expect(found in plain, f"the answer should be one of {', '.join(map(repr, choices))}, not {answer!r:.60}")
+    return plain[found]
+
+
+def three(outputs):
+    """Return the logits, mean and log_var that a call gave, or say that it should give them."""
+    if outputs is ...:
+        raise NotAttempted
+    right = isinstance(outputs, (tuple, list)) and len(outputs) == 3
+    expect(right, "call should return the logits, mean and log_var")
+    return [numbers(output) for output in outputs]
+
+
+def place(error):
+    """Say in which line of an answer an error arose, if it was in one."""
+    others = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")] + [str(Path(__file__).parent)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.line]
+    lines = [frame.line for frame in frames if not frame.filename.startswith((*others, utils.__file__))]
+    return f" at `{lines[-1]}`" if lines else ""
+
+
+def exercise(check):
+    """Make a check that raises Wrong into one that prints its verdict."""
+
+    @functools.wraps(check)
+    def run(*answers):
+        try:
+            if any(answer is ... for answer in answers):
+                raise NotAttempted
+            found = check(*answers)
+        except NotAttempted:
+            verdict = "not attempted yet"
+        except Wrong as wrong:
+            verdict = f"not right yet: {wrong}"
+        except Exception as error:
+            what = next(iter(str(error).strip().splitlines()), "")
+            verdict = f"not right yet: it stops{place(error)} with {type(error).__name__}: {what:.200}"
+        else:
+            print("right" + (f": {found}" if found else ""))
+            return
+        print(verdict)
+        if must_be_right:
+            raise AssertionError(verdict)
+
+    run.is_check = True
+    return run
+
+
+@functools.cache
+def originals():
+    """Return x_train, y_train, x_test, y_test, the images in [0, 1], for the checks' own use."""
+    (x_train, y_train), (x_test, y_test) = utils.load_mnist()
+    return x_train.astype("float32") / 255, y_train, x_test.astype("float32") / 255, y_test
+
+
+def mnist():
+    """Return x_train, y_train, x_test, y_test, the images in [0, 1]; an answer may write into them."""
+    return tuple(map(np.copy, originals()))
+
+
+@functools.cache
+def trained(name):
+    """Return the model `name` that comes with the repository."""
+    with contextlib.redirect_stdout(None):
+        return utils.load_vae(name, utils.ASSETS)
+
+
+def fitted(batches, epochs, kind=utils.VAE, decoder=None):
+    """Return a small model, kind(encoder, decoder), after some epochs; its own decoder can be replaced."""
+    keras.utils.set_random_seed(0)
+    plain = utils.build_vae(20, originals()[0].mean(axis=0), hidden=200)
+    vae = kind(plain.encoder, decoder or plain.decoder)
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as backup:
+        utils.train(vae, batches, backup, epochs)
+    return vae
+
+
+def some_batches():
+    return utils.BinarizedBatches(originals()[0][:20_000], batch_size=100)
+
+
+from exercises.ch01 import bytes_of_the_mean_image, class_means, pca_as_a_model
+from exercises.ch02 import halved_deviations, kl_between_two, kl_full_covariance, zero_terms
+from exercises.ch03 import beta_vae, draws_that_are_fixed, steps_and_peak
+from exercises.ch04 import a_hundred_labels, conditional_vae, cost_of_each_class, without_kl_and_noise
+from exercises.ch05 import bound_for_every_k, bytes_of_an_image, few_samples
+from exercises.ch06 import a_little_noise, a_normal_for_each_class, annealing, denoiser, two_collapsed_models
+from exercises.ch07 import convolutional_decoder, four_replicas, next_bfloat16, own_pictures

@@ -1,0 +1,97 @@
+"""03 Train the model."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+import utils
+from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals
+
+
+@exercise
+def steps_and_peak(steps, steps_before_the_peak):
+    mistakes = [(600, "this is one epoch"), (480_000, "a step takes a batch, not an image")]
+    expect_near(steps, 4800, mistakes, "how many batches has an epoch, and how many epochs are there?", 1e-6)
+    mistakes = [(4800, "there it has fallen to zero"), (60, "a tenth of all steps, not of an epoch")]
+    expect_near(steps_before_the_peak, 480, mistakes, "the rate climbs for a tenth of all steps", 1e-6)
+
+
+@functools.cache
+def loss_on_new_images(fixed_batches=utils.BinarizedBatches):
+    x_train = originals()[0]
+    x = utils.binarize(x_train[-1000:], seed=1)
+    return fitted(fixed_batches(np.copy(x_train[:2000])), 40).evaluate(x, verbose=0, return_dict=True)["loss"]
+
+
+@exercise
+def draws_that_are_fixed(guess, fixed_batches):
+    numbers(guess)
+    grey = np.full((60, 28, 28), 0.3, "float32") * np.linspace(0.5, 1, 60, dtype="float32")[:, None, None]
+    batches = fixed_batches(np.copy(grey))
+    if batches is ...:
+        raise NotAttempted
+    expect(
+        isinstance(batches, keras.utils.PyDataset), "it should return utils.BinarizedBatches, of images of your making"
+    )
+
+    def epoch(number):
+        batches.start_epoch(number)
+        images = np.concatenate([numbers(batches[n]) for n in range(len(batches))])
+        expect(images.shape == (60, 28, 28), f"an epoch of 60 images has the shape {images.shape}")
+        return images.reshape(60, 784)
+
+    first, second = epoch(0), epoch(1)
+    expect(np.isin(first, (0, 1)).all(), "the images should be black and white")
+    hint = "a pixel should be on with the grey level as its probability: draw the pixels, instead of rounding them"
+    expect(abs(first.mean() - grey.mean()) < 0.01, hint)
+    same = np.array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
+    expect(same, "the second epoch draws other images than the first: the seed of BinarizedBatches does not stop that")
+    expect(not np.array_equal(first, second), "the order should still change from epoch to epoch")
+    print("training a small model for 40 epochs on 2,000 images, both ways: about 20 seconds")
+    fresh, fixed = loss_on_new_images(), loss_on_new_images(fixed_batches)
+    return (
+        f"on new images the loss is {fresh:.1f} nats with fresh draws and {fixed:.1f} with fixed ones; "
+        f"you guessed a difference of {guess}"
+    )
+
+
+@exercise
+def beta_vae(kind):
+    rng = np.random.default_rng(0)
+    x = utils.binarize(np.full((6, 28, 28), 0.5, "float32"), 0)
+    logits, mean, log_var = (rng.normal(size=shape).astype("float32") for shape in ((6, 28, 28), (6, 4), (6, 4)))
+    reconstruction = float(ops.mean(utils.reconstruction_loss(x, logits)))
+    kl = float(ops.mean(utils.kl_divergence(mean, log_var)))
+    plain = utils.build_vae(4, hidden=8)
+    for beta in (3.0, 0.5):
+        vae = kind(plain.encoder, plain.decoder, beta)
+        mistakes = [
+            (reconstruction + kl, "beta changes nothing"),
+            (beta * reconstruction + kl, "beta is the price of the code, not of the reconstruction"),
+            (reconstruction + (1 + beta) * kl, "the loss of VAE has the KL in it already, once"),
+        ]
+        loss = vae.compute_loss(
+            *map(ops.convert_to_tensor, [x]), None, tuple(map(ops.convert_to_tensor, (logits, mean, log_var)))
+        )
+        hint = "reconstruction + beta * KL, averaged over the images"
+        expect_near(loss, reconstruction + beta * kl, mistakes, hint, 1e-4)
+        for metric, honest in ((vae.reconstruction, reconstruction), (vae.kl, kl)):
+            shown = float(metric.result())
+            expect(shown != 0, "the metrics reconstruction and kl are not updated any more")
+            expect(np.isclose(shown, honest, rtol=1e-4), f"the metric {metric.name} should not know of beta")
+    start, layer = plain.get_weights(), plain.encoder.get_layer("mean")
+    before, steps = layer.get_weights()[0], []
+    for beta in (1.0, 100.0):
+        plain.set_weights(start)
+        keras.utils.set_random_seed(0)
+        vae = kind(plain.encoder, plain.decoder, beta)
+        vae.compile("sgd")
+        vae.fit(x, verbose=0)
+        steps.append(layer.get_weights()[0] - before)
+    expect(steps[0].any(), "no gradient flows: use keras.ops, not NumPy")
+    hint = (
+        "beta changes the loss, but not its gradient: none flows through a metric, which is a number kept for display"
+    )
+    expect(not np.allclose(*steps, rtol=1e-3), hint)

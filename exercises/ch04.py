@@ -1,0 +1,108 @@
+"""04 Evaluate the model."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+import utils
+from exercises import ask, exercise, expect, expect_near, numbers, one_of, originals, three, trained
+
+
+@exercise
+def without_kl_and_noise(it_can):
+    it_can = one_of(it_can, ("reconstruct", "draw", "both", "neither"))
+    expect(it_can not in ("draw", "both"), "what would make its codes look like draws from the prior?")
+    expect(it_can != "neither", "nothing stops it from keeping all about an image in its code")
+
+
+@exercise
+def cost_of_each_class(guess, mean_costs):
+    guess = one_of(guess, range(10))
+    *_, x_test, y_test = originals()
+    x, y, vae = utils.binarize(x_test[::10], seed=0), y_test[::10], trained("digits")
+    cost = -utils.log_likelihood(vae, x, num_samples=10)
+    right = np.array([cost[y == digit].mean() for digit in range(10)])
+    mistakes = [
+        (-right, "a cost is minus a log-likelihood"),
+        (right * np.bincount(y), "a class with more images is not dearer: take means"),
+        (np.sort(right), "in the order of the digits, not of the costs"),
+    ]
+    hint = (
+        "the mean of -utils.log_likelihood(vae, x, num_samples=10) over the images with y == 0, then y == 1, and so on"
+    )
+    expect_near(ask(lambda x, y: mean_costs(vae, x, y), x, y), right, mistakes, hint, 0.01)
+    return f"{right.argmin()} is the cheapest and {right.argmax()} the dearest; your guess was {guess}"
+
+
+def transparent_parts(d):
+    """Return an encoder and a decoder in whose outputs one can read what they were given."""
+    pixels, label, z = keras.Input((28, 28)), keras.Input((10,)), keras.Input((d,))
+    rows = [pixels[:, row, :d] + ops.matmul(label, np.eye(10, d, dtype="float32")) for row in (14, 15)]
+    shown = ops.concatenate([z, label], axis=1)
+    logits = layers.Reshape((28, 28))(ops.pad(shown, ((0, 0), (0, 774 - d))))
+    return keras.Model([pixels, label], rows), keras.Model([z, label], logits)
+
+
+@exercise
+def conditional_vae(kind, parts, draw):
+    x_train, y_train, *_ = originals()
+    onehot = np.eye(10, dtype="float32")
+    d = parts()[1].input_shape[0][1]
+    encoder, decoder = transparent_parts(d)
+    vae = kind(encoder, decoder)
+    given = [ops.convert_to_tensor(part) for part in (utils.binarize(x_train[:2000], 0), onehot[y_train[:2000]])]
+    (logits, mean, log_var), (again, *_) = three(vae.call(given)), three(vae.call(given))
+    wanted = [numbers(part) for part in encoder(given)]
+    unlabelled = numbers(encoder([given[0], 0 * given[1]])[0])
+    expect(not np.allclose(mean, unlabelled), "is the encoder told the label?")
+    expect(np.allclose((mean, log_var), wanted), "after the logits call should return the encoder's mean and log_var")
+    z, label = logits.reshape(2000, 784)[:, :d], logits.reshape(2000, 784)[:, d : d + 10]
+    expect(np.allclose(label, onehot[y_train[:2000]]), "is the decoder told the label?")
+    expect(not np.allclose(logits, again), "called twice, it gives the same: is the code sampled?")
+    noise = (z - mean) / np.exp(0.5 * log_var)
+    hint = "the code should be drawn with the encoder's mean and log_var, as self.sampling does"
+    expect(abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1, hint)
+
+    asked = np.tile(np.arange(10), 200)
+    x = numbers(draw(vae, asked, 0))
+    expect(x.shape == (2000, 28, 28), f"for 2,000 digits the shape should be (2000, 28, 28), but is {x.shape}")
+    expect(x.min() >= 0 and x.max() <= 1, "probabilities are asked for, and the decoder gives logits")
+    x = x.reshape(2000, 784)
+    hint = "what comes out should be what the decoder makes of codes and labels, as probabilities between 0 and 1"
+    expect(np.allclose(x[:, d + 10 :], 0.5, atol=1e-3), hint)
+    x = np.log(x[:, : d + 10] / (1 - x[:, : d + 10]))
+    expect(np.allclose(x[:, d:], onehot[asked], atol=1e-3), "the decoder should be told the digits that are asked for")
+    z = x[:, :d]
+    expect(
+        len(np.unique(z.round(4), axis=0)) == 2000, "some have the same code: draw one for each digit that is asked for"
+    )
+    normal = abs(z.mean()) < 0.1 and abs(z.std() - 1) < 0.1 and abs((z**4).mean() - 3) < 0.6
+    expect(normal, "the prior of the code is standard normal, and these codes are not")
+    same, other = (numbers(draw(vae, asked, seed)).reshape(2000, 784)[:, :d] for seed in (0, 1))
+    same, other = (np.log(part / (1 - part)) for part in (same, other))
+    expect(np.allclose(z, same, atol=1e-3), "the same seed should give the same draws")
+    expect(not np.allclose(z, other, atol=1e-3), "another seed should give other draws")
+
+    print("training it for two epochs: about half a minute")
+    keras.utils.set_random_seed(0)
+    vae = kind(*parts())
+    vae.compile(keras.optimizers.Adam(2e-3))
+    keras.Model.fit(vae, [utils.binarize(x_train, seed=0), onehot[y_train]], batch_size=100, epochs=2, verbose=0)
+    x = numbers(draw(vae, np.tile(np.arange(10), 4), 0)).reshape(4, 10, 28, 28)
+    utils.show_digits(x, column_labels=range(10))
+    return "each column shows the digit that was asked for"
+
+
+@exercise
+def a_hundred_labels(classify):
+    x_train, y_train, x_test, y_test = originals()
+    known = np.concatenate([np.flatnonzero(y_train == digit)[:10] for digit in range(10)])
+    order = np.random.default_rng(0).permutation(10_000)
+    given = x_train[known], y_train[known], x_test[order]
+    found = ask(lambda *given: classify(trained("digits"), *given), *given)
+    expect(found.shape == (10_000,), f"for 10,000 images the shape should be (10000,), but is {found.shape}")
+    expect(np.isin(found, range(10)).all(), "labels are asked for, from 0 to 9")
+    share = np.mean(found == y_test[order])
+    expect(share > 0.3, f"only {share:.0%} are right, hardly more than by chance: are they in the order of the images?")
+    expect(share > 0.85, f"{share:.0%} are right: do the images without a label have a say?")
+    return f"{share:.0%}"

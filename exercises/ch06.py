@@ -1,0 +1,145 @@
+"""06 Break it, and mend it."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+import utils
+from exercises import NotAttempted, ask, exercise, expect, expect_near, fitted, numbers, originals, some_batches, three
+
+
+@exercise
+def two_collapsed_models(times_as_large):
+    mistakes = [(1, "their terms have the same ratio, but not the same size"), (1 / 784, "the other way round")]
+    hint = "reconstruction / 784 + KL, and reconstruction + 784 KL: by which factor do they differ?"
+    expect_near(times_as_large, 784, mistakes, hint, 0.01)
+
+
+def transparent_model(kind, log_var):
+    """Return kind(encoder, decoder) in whose outputs one can read what the encoder and the decoder were given."""
+    pixels, z = keras.Input((28, 28)), keras.Input((784,))
+    mean = layers.Flatten()(pixels)
+    encoder = keras.Model(pixels, [mean, 0 * mean + log_var])
+    return kind(encoder, keras.Model(z, layers.Reshape((28, 28))(z)))
+
+
+def its_own(noise, hint):
+    """Raise Wrong unless noise, (2, n, 784), varies over two calls, over the images, and over the dimensions."""
+    for axis in range(3):
+        expect(noise.var(axis=axis).mean() > 0.3 * noise.var(), hint)
+
+
+@exercise
+def a_little_noise(guess, kind):
+    numbers(guess)
+    vae = transparent_model(kind, log_var=2.0)
+    x = utils.binarize(np.full((50, 28, 28), 0.3), seed=0)
+    calls = [three(vae.call(ops.convert_to_tensor(x))) for _ in range(2)]
+    noise = np.array([logits.reshape(50, 784) - mean for logits, mean, _ in calls])
+    mistakes = [
+        (0.01, "there is hardly any noise: log_var is the logarithm of the variance, and 0.1 the standard deviation"),
+        (np.sqrt(0.1), "this is a variance of 0.1: log_var is the logarithm of the variance"),
+        (0.1 * np.exp(1.0), "the noise should not depend on what the encoder says"),
+    ]
+    hint = "the decoder should get the mean plus noise of standard deviation 0.1"
+    expect_near(noise.std(), 0.1, mistakes, hint, 0.03)
+    its_own(noise, "each image, each dimension and each call should have noise of its own")
+    expect(np.allclose(calls[0][2], 2), "call should still return the encoder's own log_var: the KL sees it")
+    print("training it for three epochs: about ten seconds")
+    vae = fitted(some_batches(), 3, kind)
+    mean, log_var = vae.encoder.predict(utils.binarize(originals()[2], seed=0), batch_size=1000, verbose=0)
+    return (
+        f"the encoder reports standard deviations of {np.exp(0.5 * log_var).mean():.2f}, your guess was {guess}; "
+        f"the means have one of {mean.std():.2f}"
+    )
+
+
+@exercise
+def annealing(kind):
+    beta = keras.Variable(0.0, trainable=False)
+    found = []
+
+    class Watched(kind):
+        def on_train_batch_begin(self, batch, logs=None):
+            if super().on_train_batch_begin(batch, logs) is ...:
+                raise NotAttempted
+            found.append(float(beta.value))
+
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    callback = Watched(beta, final=10.0, steps=40)
+    model.fit(np.zeros((20, 1)), np.zeros((20, 1)), batch_size=1, epochs=2, verbose=0, callbacks=[callback])
+    first, second = np.array(found).reshape(2, 20)
+    expect(np.any(found), "beta stays at 0: is it set with assign, and does self.done count the steps?")
+    expect(not np.allclose(first, second), "the second epoch is like the first: count the steps of all epochs yourself")
+    hint = f"after half of the steps beta should be final, here 10, and stay there; but then it is {second[0]:g}"
+    expect(np.allclose(second, 10, atol=1e-3), hint + (f", and at last {second[-1]:g}" if np.ptp(second) else ""))
+    climb = np.diff(first)
+    expect(
+        0 <= first[0] < 0.6 and np.allclose(climb, climb.mean(), atol=1e-3), "it should climb from 0 in a straight line"
+    )
+
+
+@exercise
+def denoiser(kind):
+    vae = transparent_model(kind, log_var=np.log(0.01))
+    x = utils.binarize(np.full((200, 28, 28), 0.3), seed=0)
+    outputs = three(vae.call(ops.convert_to_tensor(x)))
+    loss = float(vae.compute_loss(ops.convert_to_tensor(x), None, tuple(map(ops.convert_to_tensor, outputs))))
+    honest = float(ops.mean(utils.reconstruction_loss(x, outputs[0]) + utils.kl_divergence(*outputs[1:])))
+    vae.compile()
+    logits, mean, _ = vae.predict(x, batch_size=100, verbose=0)
+    seen = mean.reshape(x.shape)
+    expect((seen != x).any(), "the encoder sees the image as it is: flip its pixels first")
+    expect(np.isin(seen, (0, 1)).all(), "the noise should flip pixels, 0 to 1 and 1 to 0, and nothing else")
+    for pixel, name in enumerate(("paper", "ink")):
+        share = np.mean(seen[x == pixel] != pixel)
+        expect(abs(share - 0.1) < 0.01, f"of the pixels that are {name} {share:.0%} are flipped, and not 10 %")
+    flips = (seen != x).reshape(2, 100, 784).astype(float)
+    its_own(flips, "each pixel of each image should have a chance of its own, anew in every batch: use keras.random")
+    expect(
+        not np.allclose(logits.reshape(mean.shape), mean), "what is decoded is the mean of the code, and not a sample"
+    )
+    expect(np.isclose(loss, honest, rtol=1e-3), "the target of the loss should be the image without noise")
+    print("training it for three epochs: about ten seconds")
+    vae = fitted(some_batches(), 3, kind)
+    clean = utils.binarize(originals()[2][:2000], seed=0)
+    noisy = np.where(np.random.default_rng(1).random(clean.shape) < 0.1, 1 - clean, clean)
+    mean, _ = vae.encoder.predict(noisy, batch_size=1000, verbose=0)
+    logits = vae.decoder.predict(mean, batch_size=1000, verbose=0)
+    off = np.mean(np.sum((logits > 0) != clean, axis=(1, 2)))
+    nats = float(ops.mean(utils.reconstruction_loss(clean, logits)))
+    expect(nats < 125, f"what is decoded costs {nats:.0f} nats when it is compared with images without noise")
+    return f"78 of the pixels were wrong, and {off:.0f} are when it is decoded, at a cost of {nats:.0f} nats"
+
+
+@exercise
+def a_normal_for_each_class(draw):
+    rng = np.random.default_rng(0)
+    means, roots = rng.normal(size=(10, 3)), rng.normal(size=(10, 3, 3))
+    labels = rng.permutation(np.repeat(np.arange(10), 2000))
+    codes = (means[labels] + (roots[labels] @ rng.normal(size=(20_000, 3, 1)))[..., 0]).astype("float32")
+
+    def drawn(seed):
+        return ask(lambda codes, labels: draw(codes, labels, 2000, seed), codes, labels)
+
+    z = drawn(1)
+    expect(z.shape == (10, 2000, 3), f"the shape should be (10, 2000, 3), but is {z.shape}")
+    expect(not np.isin(z, codes).any(), "these are codes of images: fit a normal distribution, and draw from that")
+    distances = []
+    for digit in range(10):
+        own, found = codes[labels == digit], z[digit]
+        covariance, scale = np.cov(own.T), own.var(axis=0).max()
+        off = np.abs(found.mean(axis=0) - own.mean(axis=0)).max()
+        expect(off < 0.2 * np.sqrt(scale), f"the draws for {digit} do not have the mean of the codes of that class")
+        hint = f"the draws for {digit} do not have the variances of that class: multivariate_normal takes a covariance"
+        expect(np.allclose(found.var(axis=0), own.var(axis=0), atol=0.2 * scale), hint)
+        hint = "the dimensions of a class are correlated, the draws are not"
+        expect(np.allclose(np.cov(found.T), covariance, atol=0.2 * scale), hint)
+        found = found - found.mean(axis=0)
+        distances.append((found * np.linalg.solve(covariance, found.T).T).sum(axis=1))
+    expect(np.var(distances) < 8 and np.var(distances) > 4, "the draws of a class should be normally distributed")
+    hint = "all classes got the same noise: go on with one generator, instead of beginning anew for each"
+    expect(np.corrcoef(distances[0], distances[1])[0, 1] < 0.5, hint)
+    expect(np.allclose(z, drawn(1)), "the same seed should give the same draws")
+    expect(not np.allclose(z, drawn(2)), "another seed should give other draws")
