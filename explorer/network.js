@@ -7,9 +7,9 @@ function decodeBase64(text) {
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-// Weights come as whole numbers of steps, a step for each column: first all low bytes, then all high bytes. Few are
-// below -128 or above 127; OFFSET makes the high byte of the others the same, which takes no room when deflated.
-const OFFSET = 32768 + 128;
+// Weights come as whole numbers of steps, a step for each column: first all low bytes, then all high bytes, which differ
+// little and so take little room when deflated.
+const OFFSET = 32768;
 
 function unpack({ inputs, outputs, low, high, steps, bias }, bytes) {
   const count = inputs * outputs;

@@ -1,6 +1,6 @@
 """Train what notebook 05 compares beside its main table, and write the numbers to assets/variants.csv.
 
-    python tests/measure_variants.py
+    python tools/measure_variants.py
 
 "changes": what each change to the training bought. So that the test set chooses nothing, these are trained on the first
 50,000 training images and judged on the other 10,000. "seeds": the model `digits` of notebook 03 with other seeds,
@@ -19,10 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import utils  # noqa: I001  first, because it imports TensorFlow without its log lines
 import keras
 import numpy as np
 import tensorflow as tf
+
+import utils
 
 TABLE = utils.ASSETS / "variants.csv"
 COLUMNS = [
@@ -91,7 +92,7 @@ def main():
         print(*row.values(), sep="  ", flush=True)
         rows.append(row)
         rows.sort(key=lambda row: order.index((row["table"], row["variant"], int(row["seed"]))))
-        with utils._replacing(TABLE) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        with TABLE.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
