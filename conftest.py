@@ -5,7 +5,6 @@ So they leave the checkout as they found it, and prove that nothing is downloade
 
 import os
 import tempfile
-import types
 from pathlib import Path
 
 import matplotlib
@@ -48,6 +47,12 @@ def pytest_addoption(parser):
     parser.addoption("--colab", type=int, metavar="TIMES", help="run all notebooks as in Colab, and each so many times")
 
 
+def pytest_configure(config):
+    """With several processes of xdist, give each a whole file: the cells of a notebook need each other."""
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadfile"
+
+
 def pytest_generate_tests(metafunc):
     if "colab_notebook" in metafunc.fixturenames:
         notebooks = sorted(metafunc.config.rootpath.glob("notebooks/*.ipynb"))
@@ -56,26 +61,21 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize(("colab_notebook", "colab_times"), chosen, ids=[path.stem for path, _ in chosen])
 
 
+def pytest_itemcollected(item):
+    if item.path.suffix == ".ipynb":
+        item.add_marker("slow")
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Ask after the last notebook, and not before the first, whether the checkout is as it was."""
-    items.sort(key=lambda item: item.name == "test_run_leaves_the_checkout_as_it_was")
+    """Run each notebook in its order, whatever has shuffled the tests, and ask last whether the checkout changed."""
 
+    def place(item):
+        if item.path.suffix == ".ipynb":
+            return 1, str(item.path), item.cell_num
+        return 2 * (item.name == "test_run_leaves_the_checkout_as_it_was"), "", 0
 
-@pytest.fixture
-def progress(monkeypatch):
-    """The texts, one after the other, of a progress line in a notebook."""
-    import utils
-
-    texts = []
-
-    class Line:
-        def update(self, data, raw):
-            texts.append(data["text/plain"])
-
-    monkeypatch.setattr(utils, "get_ipython", lambda: types.SimpleNamespace(kernel=None))
-    monkeypatch.setattr(utils, "display", lambda *args, **kwargs: Line())
-    monkeypatch.setattr(utils._ProgressLine, "patience", -1)
-    return texts
+    items.sort(key=place)
 
 
 def pytest_unconfigure():
