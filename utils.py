@@ -115,6 +115,8 @@ def checked(method):
         for images in (x, *held_out[:1]) if isinstance(held_out, tuple) else (x, held_out):
             if x is None or isinstance(images, (list, tuple)) or hasattr(images, "__array__"):
                 check_images(images)
+        if kwargs.get("sample_weight") is not None:
+            raise ValueError("a VAE knows no sample_weight: leave it out")
         return method(self, x, *args, **kwargs)
 
     return functools.wraps(method)(check_then_run)
@@ -131,8 +133,7 @@ class VAE(keras.Model):
     def __init__(self, encoder, decoder, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.sampling, self.decoder = encoder, Sampling(), decoder
-        self.reconstruction = keras.metrics.Mean(name="reconstruction")
-        self.kl = keras.metrics.Mean(name="kl")
+        self.reconstruction, self.kl = keras.metrics.Mean(name="reconstruction"), keras.metrics.Mean(name="kl")
         self.built = True  # for its parts are
 
     def call(self, x):
@@ -142,7 +143,7 @@ class VAE(keras.Model):
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         if sample_weight is not None:
-            raise ValueError("a VAE knows no sample_weight or class_weight: leave it out")
+            raise ValueError("a VAE knows no sample_weight, nor class_weight: leave it out")
         logits, mean, log_var = (ops.cast(output, "float32") for output in y_pred)
         reconstruction = reconstruction_loss(ops.cast(x, "float32"), logits)
         kl = kl_divergence(mean, log_var)

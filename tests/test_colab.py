@@ -24,9 +24,8 @@ HERE = "from pathlib import Path\nassert Path(utils.__file__).parent == Path.cwd
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PEAK = "import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".git").exists() or not shutil.which("git") or sys.platform == "win32", reason="needs a git checkout"
-)
+NO_CHECKOUT = not (ROOT / ".git").exists() or not shutil.which("git") or sys.platform == "win32"
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(NO_CHECKOUT, reason="needs a git checkout")]
 
 
 @pytest.fixture(scope="module")

@@ -3,23 +3,21 @@
 That right answers are told right is seen where the solutions run, as notebooks.
 """
 
-import importlib.util
 import re
 
 import keras
 import nbformat
 import numpy as np
 import pytest
+import take_out
 from keras import layers, ops
 from PIL import Image
-from test_notebooks import NOTEBOOKS, ROOT, SOLUTIONS, cells, each_notebook
+from test_notebooks import NOTEBOOKS, SOLUTIONS, cells, each_notebook
 
 import exercises
 import utils
 
-SPEC = importlib.util.spec_from_file_location("take_out", ROOT / "notebooks" / "solutions" / "take_out.py")
-take_out = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(take_out)
+pytestmark = pytest.mark.slow
 
 CHECK = re.compile(r"^exercises\.(\w+)\(.*\)$", re.MULTILINE)
 CHECKS = {name for name, value in vars(exercises).items() if hasattr(value, "is_check")}

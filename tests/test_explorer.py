@@ -6,14 +6,16 @@
 import json
 import re
 
+import make_explorer as make
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from browser import browser, show, start  # noqa: F401  a fixture
 from playwright.sync_api import sync_playwright
 
-import make_explorer as make
 import utils
+
+pytestmark = pytest.mark.slow
 
 # A test image of each class, and its strokes: the centre lines, traced once, in a box of 280 x 280.
 IMAGES = [3, 2, 1, 18, 4, 23, 11, 0, 84, 7]

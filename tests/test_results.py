@@ -14,6 +14,8 @@ from measure_variants import CHANGES, SEEDS, TABLE
 
 import utils
 
+pytestmark = pytest.mark.slow
+
 TARGETS = {
     "digits": {"-ELBO": 94.2, "NLL": 90.4},
     "digits_2d": {"-ELBO": 143.0},

@@ -11,6 +11,8 @@ import pytest
 from browser import HEIGHT, WIDTH, browser, show  # noqa: F401  a fixture
 from test_notebooks import NOTEBOOKS, ROOT, headings, markdown
 
+pytestmark = pytest.mark.slow
+
 REVEAL = "window.Reveal && Reveal.isReady()"
 # What stands beyond the edges of the slide that is shown, or is too small; and whether anything stands within them.
 LOOK = """([width, height]) => {
