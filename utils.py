@@ -65,15 +65,15 @@ class BinarizedBatches(keras.utils.PyDataset):
     def __init__(self, x, batch_size=250, seed=0):
         super().__init__(workers=2)  # one may be late by seconds at the start of an epoch, as of Keras 3.15
         self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
-        self.start_epoch(0)
+        self.set_epoch(0)
 
-    def start_epoch(self, epoch, logs=None):
+    def set_epoch(self, epoch, logs=None):
         """Go to an epoch; also fits in a LambdaCallback(on_epoch_begin=...), so that a resumed training goes on."""
         self.epoch = epoch
         self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
     def on_epoch_end(self):
-        self.start_epoch(self.epoch + 1)
+        self.set_epoch(self.epoch + 1)
 
     def __len__(self):
         return -(-len(self.x) // self.batch_size)
@@ -185,35 +185,35 @@ class Center(layers.Layer):
         return x - self.image
 
 
-def log_odds(probability):
+def logit(probability):
     """Return log(p / (1 - p)), with p first kept a thousandth away from 0 and 1, so that it is finite."""
     p = np.clip(probability, 0.001, 0.999)
     return np.log(p / (1 - p))
 
 
-def build_vae(latent_dim, mean_image=None, hidden=500):
-    """Build a dense VAE: 784 pixels, two layers of `hidden` units, latent_dim, and the same way back; compiled.
+def build_vae(latent_dim, mean_image=None, hidden_units=500):
+    """Build a dense VAE: 784 pixels, two layers of `hidden_units`, latent_dim, and the same way back; compiled.
 
     With mean_image, (28, 28) in [0, 1], the encoder sees what differs from it and the decoder starts at its log-odds.
     """
     pixels = keras.Input((28, 28))
     center = Center()
     h = layers.Flatten()(center(pixels))
-    h = layers.Dense(hidden, activation="gelu")(h)
-    h = layers.Dense(hidden, activation="gelu")(h)
+    h = layers.Dense(hidden_units, activation="gelu")(h)
+    h = layers.Dense(hidden_units, activation="gelu")(h)
     mean = layers.Dense(latent_dim, name="mean")(h)
     log_var = layers.Dense(latent_dim, name="log_var")(h)
     encoder = keras.Model(pixels, [mean, log_var], name="encoder")
 
     z = keras.Input((latent_dim,))
-    h = layers.Dense(hidden, activation="gelu")(z)
-    h = layers.Dense(hidden, activation="gelu")(h)
+    h = layers.Dense(hidden_units, activation="gelu")(z)
+    h = layers.Dense(hidden_units, activation="gelu")(h)
     to_logits = layers.Dense(28 * 28, name="logits")
     decoder = keras.Model(z, layers.Reshape((28, 28))(to_logits(h)), name="decoder")
 
     if mean_image is not None:
         center.image.assign(mean_image)
-        to_logits.bias.assign(log_odds(mean_image).ravel())
+        to_logits.bias.assign(logit(mean_image).ravel())
 
     vae = VAE(encoder, decoder)
     vae.compile(optimizer="adam")
@@ -249,7 +249,7 @@ def load_vae(name, folder=None):
     return vae
 
 
-def schedule(steps, peak=4e-3):
+def warmup_cosine(steps, peak=4e-3):
     """A learning rate that climbs to its peak for a tenth of the steps, and falls along a cosine to zero."""
     warmup = steps // 10
     return keras.optimizers.schedules.CosineDecay(peak / 25, steps - warmup, warmup_target=peak, warmup_steps=warmup)
@@ -279,28 +279,28 @@ class Backup(keras.callbacks.BackupAndRestore):
         (self.folder / "settings.json").write_text(json.dumps(self.settings))
 
 
-def train(vae, batches, backup, epochs=10, x_test=None, weight_decay=None, callbacks=()):
+def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, callbacks=()):
     """Train on BinarizedBatches and return Keras's History; the same call goes on where an interrupted one stopped.
 
-    backup is the folder from which it goes on, removed at the end; x_test, (n, 28, 28), is measured after each epoch.
+    backup_dir is the folder it goes on from, removed at the end; x_test, (n, 28, 28), is measured after each epoch.
     """
 
-    def start_epoch(epoch, logs):
-        batches.start_epoch(epoch)
+    def set_epoch(epoch, logs):
+        batches.set_epoch(epoch)
         vae.sampling.seed_generator.state.assign([1000 * batches.seed + epoch, 0])
 
-    vae.compile(keras.optimizers.Adam(schedule(epochs * len(batches)), epsilon=1e-4, weight_decay=weight_decay))
+    vae.compile(keras.optimizers.Adam(warmup_cosine(epochs * len(batches)), epsilon=1e-4, weight_decay=weight_decay))
     settings = {"batch_size": batches.batch_size, "seed": batches.seed, "epochs": epochs, "weight_decay": weight_decay}
-    keep = Backup(backup, **settings, images=len(batches.x), parameters=vae.count_params())
-    callbacks = [keep, keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch), *callbacks]
+    keep = Backup(backup_dir, **settings, images=len(batches.x), parameters=vae.count_params())
+    callbacks = [keep, keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch), *callbacks]
     held_out = {"validation_data": x_test, "validation_batch_size": 250}
     try:  # shuffle=False, for the batches shuffle themselves
         return vae.fit(batches, epochs=epochs, shuffle=False, verbose=2, callbacks=callbacks, **held_out)
     except OSError as error:
-        raise OSError(f"the backup in {backup} cannot be used ({error}): delete it to begin anew") from error
+        raise OSError(f"the backup in {backup_dir} cannot be used ({error}): delete it to begin anew") from error
 
 
-def log_weights(vae, x, noise):
+def log_importance_weights(vae, x, noise):
     """log p(x, z) - log q(z|x) at z = mean + standard deviation * noise: x is (n, 28, 28), noise (n, k, latent_dim).
 
     Returns (n, k), in nats. The mean over k is an ELBO; log(mean(exp())) is a tighter bound (Burda et al., 2016).
@@ -328,8 +328,9 @@ def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
         total = np.full(len(images), -np.inf)
         for done in range(0, num_samples, k):
             shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
-            weights = ops.convert_to_numpy(log_weights(vae, images, rng.standard_normal(shape, dtype="float32")))
-            total = np.logaddexp(total, np.logaddexp.reduce(weights.astype("float64"), axis=1))
+            noise = rng.standard_normal(shape, dtype="float32")
+            log_w = ops.convert_to_numpy(log_importance_weights(vae, images, noise)).astype("float64")
+            total = np.logaddexp(total, np.logaddexp.reduce(log_w, axis=1))
         bounds.append(total - np.log(num_samples))
         bar.add(len(images))
     return np.concatenate(bounds)
@@ -342,8 +343,7 @@ def show_digits(x, row_labels=(), column_labels=(), width=None):
         raise ValueError(f"images must have the shape (rows, columns, 28, 28), not {x.shape}; x[None] makes one row")
     rows, columns = x.shape[:2]
     check_images(x.reshape(-1, *x.shape[2:]))
-    framed = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    grid = framed.transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
+    grid = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))).transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
     width = width or 0.6 * columns
     figure, axes = plt.subplots(figsize=(width, width * rows / columns))
     axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")

@@ -163,12 +163,12 @@ def test_a_draw_depends_on_seed_epoch_and_batch_alone():
     batches, again = utils.BinarizedBatches(NUMBERED, 4, seed=1), utils.BinarizedBatches(NUMBERED, 4, seed=1)
     for _ in range(3):
         batches.on_epoch_end()
-    again.start_epoch(3)
+    again.set_epoch(3)
     assert same(epoch_of(batches), epoch_of(again))
     assert same(epoch_of(batches), epoch_of(again))
     assert not same(epoch_of(batches), epoch_of(utils.BinarizedBatches(NUMBERED, 4, seed=1)))
     other_seed = utils.BinarizedBatches(NUMBERED, 4, seed=2)
-    other_seed.start_epoch(3)
+    other_seed.set_epoch(3)
     assert not same(epoch_of(batches), epoch_of(other_seed))
 
 
@@ -187,9 +187,9 @@ class Recorded(utils.BinarizedBatches):
 def test_fit_goes_through_the_epochs_one_by_one():
     """Batches fetched ahead of time would belong to another epoch, and some images would be left out."""
     batches = Recorded(NUMBERED, 4)
-    vae = utils.build_vae(2, hidden=4)
-    start_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch)
-    vae.fit(batches, epochs=3, shuffle=False, callbacks=[start_epoch], verbose=0)
+    vae = utils.build_vae(2, hidden_units=4)
+    set_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=batches.set_epoch)
+    vae.fit(batches, epochs=3, shuffle=False, callbacks=[set_epoch], verbose=0)
     # Before it trains, fit looks at a few batches, to learn their shapes. Two workers may note theirs in either order.
     epochs = [sorted(batches.asked[-15:][5 * epoch :][:5]) for epoch in range(3)]
     assert epochs == [[(epoch, index) for index in range(5)] for epoch in range(3)]

@@ -1,7 +1,5 @@
 """The IWAE of notebook 05, which trains on the tighter bound."""
 
-import math
-
 import keras
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ import utils
 
 pytestmark = pytest.mark.slow
 (SOURCE,) = (cell.source for path in NOTEBOOKS for cell in cells(path, "code") if "class IWAE" in cell.source)
-NAMES = {"keras": keras, "ops": ops, "math": math, "VAE": utils.VAE, "log_weights": utils.log_weights}
+NAMES = dict(vars(utils))
 exec(SOURCE, NAMES)
 IWAE = NAMES["IWAE"]
 
@@ -25,7 +23,7 @@ def digits():
 
 def small(kind=utils.VAE, **options):
     keras.utils.set_random_seed(0)
-    vae = utils.build_vae(2, hidden=16)
+    vae = utils.build_vae(2, hidden_units=16)
     model = kind(vae.encoder, vae.decoder, **options)
     model.compile(keras.optimizers.Adam(0.01))
     return model
@@ -64,7 +62,7 @@ def test_gradients_of_an_iwae_are_weighted_by_the_importance_of_each_sample(digi
 
     class WithThisNoise(IWAE):
         def call(self, x):
-            return utils.log_weights(self, x, ops.convert_to_tensor(noise))
+            return utils.log_importance_weights(self, x, ops.convert_to_tensor(noise))
 
     iwae = small(WithThisNoise, k=4)
     mean, log_var = (ops.convert_to_numpy(part)[:, None] for part in iwae.encoder(x))

@@ -29,7 +29,7 @@ def digits():
 def vae(digits):
     """A VAE with one latent dimension, trained until its codes tell something of the image, that proposes N(0, 4)."""
     keras.utils.set_random_seed(0)
-    vae = utils.build_vae(1, digits.mean(0), hidden=32)
+    vae = utils.build_vae(1, digits.mean(0), hidden_units=32)
     vae.compile(keras.optimizers.Adam(0.01))
     vae.fit(digits, batch_size=50, epochs=3, verbose=0)
     # Trained posteriors can be so narrow that the weights of their samples have an infinite variance; N(0, 4) is not.
@@ -101,13 +101,13 @@ def numpy_log_likelihood(vae, x, num_samples, seed):
 @pytest.mark.parametrize(("images", "num_samples"), [(7, 2000), (2, 5000), (2, 12_345)])
 def test_chunks_change_nothing(vae, digits, images, num_samples, monkeypatch):
     """The likelihood would depend on how the work is cut into pieces that fit in memory."""
-    sizes, log_weights = [], utils.log_weights
+    sizes, log_importance_weights = [], utils.log_importance_weights
 
     def noting_sizes(vae, x, noise):
         sizes.append(noise.shape[0] * noise.shape[1])
-        return log_weights(vae, x, noise)
+        return log_importance_weights(vae, x, noise)
 
-    monkeypatch.setattr(utils, "log_weights", noting_sizes)
+    monkeypatch.setattr(utils, "log_importance_weights", noting_sizes)
     bound = utils.log_likelihood(vae, digits[:images], num_samples, seed=3)
     np.testing.assert_allclose(bound, numpy_log_likelihood(vae, digits[:images], num_samples, 3), atol=2e-3)
     assert max(sizes) <= 5000
@@ -139,7 +139,7 @@ def test_another_decoder_is_heeded(vae, digits):
     """Whoever exchanges a part of the model would get the number of the old one."""
     other = utils.VAE(vae.encoder, vae.decoder)
     before = utils.log_likelihood(other, digits[:3], 5)
-    other.decoder = utils.build_vae(1, hidden=4).decoder
+    other.decoder = utils.build_vae(1, hidden_units=4).decoder
     fresh = utils.VAE(vae.encoder, other.decoder)
     after = utils.log_likelihood(other, digits[:3], 5)
     np.testing.assert_allclose(after, utils.log_likelihood(fresh, digits[:3], 5))
@@ -149,7 +149,7 @@ def test_another_decoder_is_heeded(vae, digits):
 def test_several_latent_dimensions_are_summed(digits):
     """Only models with one latent dimension would be scored rightly."""
     keras.utils.set_random_seed(0)
-    vae = utils.build_vae(4, hidden=8)
+    vae = utils.build_vae(4, hidden_units=8)
     rng = np.random.default_rng(0)
     vae.set_weights([w + rng.normal(0, 1 / np.sqrt(len(w)), w.shape) for w in vae.get_weights()])
     bound = utils.log_likelihood(vae, digits[:5], 20, seed=1)
@@ -158,7 +158,7 @@ def test_several_latent_dimensions_are_summed(digits):
 
 def blind_vae(bias):
     """A VAE whose decoder ignores z and whose encoder answers with the prior."""
-    vae = utils.build_vae(2, hidden=4)
+    vae = utils.build_vae(2, hidden_units=4)
     for part, name in [(vae.encoder, "mean"), (vae.encoder, "log_var"), (vae.decoder, "logits")]:
         dense = part.get_layer(name)
         dense.kernel.assign(np.zeros(dense.kernel.shape))

@@ -20,7 +20,7 @@ def to_numpy(*tensors):
 def wild_vae(latent_dim=3):
     """A VAE whose decoder heeds z and whose posteriors are no prior, with no training."""
     keras.utils.set_random_seed(0)
-    vae = utils.build_vae(latent_dim, hidden=16)
+    vae = utils.build_vae(latent_dim, hidden_units=16)
     rng = np.random.default_rng(0)
     vae.set_weights([w + rng.normal(0, 1 / np.sqrt(len(w)), w.shape) for w in vae.get_weights()])
     return vae
@@ -164,7 +164,7 @@ def silence(dense):
 
 def test_a_model_that_knows_nothing_costs_784_ln_2():
     """The first number that notebook 02 asserts, 543.4, would be wrong: a mean for a sum, or a wrong base."""
-    vae = utils.build_vae(2, hidden=8)
+    vae = utils.build_vae(2, hidden_units=8)
     for part, name in [(vae.encoder, "mean"), (vae.encoder, "log_var"), (vae.decoder, "logits")]:
         silence(part.get_layer(name))
     loss = vae.evaluate(X, verbose=0, return_dict=True)
@@ -211,7 +211,7 @@ def test_a_mean_image_starts_the_model_at_the_cost_of_independent_pixels(digits)
 def test_the_encoder_sees_nothing_in_the_mean_image(digits):
     """The encoder would see pixels that are not centred."""
     mean_image = digits.mean(0)
-    mean, log_var = to_numpy(*utils.build_vae(2, mean_image, hidden=8).encoder(mean_image[None]))
+    mean, log_var = to_numpy(*utils.build_vae(2, mean_image, hidden_units=8).encoder(mean_image[None]))
     assert not np.any(mean)
     assert not np.any(log_var)
 
@@ -266,7 +266,7 @@ def first_of_a_pair(x):
 def test_fit_learns_from_any_kind_of_data_and_its_logs_add_up(feed, feed_validation):
     """A printed reconstruction and KL would not sum to the printed loss, or a kind of data would not work at all."""
     keras.utils.set_random_seed(0)
-    vae = utils.build_vae(2, hidden=16)
+    vae = utils.build_vae(2, hidden_units=16)
     vae.compile(keras.optimizers.Adam(0.01))
     extra = {} if feed_validation is None else {"validation_data": feed_validation(X[:7])}
     batching = {"batch_size": 4} if feed is array else {}
@@ -311,7 +311,7 @@ def test_probabilities_are_the_sigmoid_of_the_logits(vae):
 @pytest.mark.parametrize("logit", [-1000.0, 1000.0])
 def test_probabilities_of_extreme_logits_are_0_and_1_without_a_warning(logit):
     """A confident model would print a warning into the reader's notebook."""
-    vae = utils.build_vae(2, hidden=4)
+    vae = utils.build_vae(2, hidden_units=4)
     vae.decoder.get_layer("logits").bias.assign(np.full(784, logit))
     assert (vae.probabilities(np.zeros((2, 2))) == (logit > 0)).all()
 

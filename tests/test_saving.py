@@ -51,7 +51,7 @@ import keras, numpy as np
 import utils
 
 x, z = np.load("x.npy"), np.load("z.npy")
-built = utils.build_vae(2, hidden=8)
+built = utils.build_vae(2, hidden_units=8)
 built.load_weights("trained.weights.h5")
 whole = keras.models.load_model("trained.keras")
 for name, vae in {"load_weights": built, "keras": whole, "load_vae": utils.load_vae("digits_2d")}.items():
@@ -63,7 +63,7 @@ for name, vae in {"load_weights": built, "keras": whole, "load_vae": utils.load_
 @pytest.mark.slow
 def test_another_process_gets_the_same_outputs(folders, two_vaes, tmp_path):
     """The model that a reader trained and saved would be another one tomorrow."""
-    trained = utils.build_vae(2, X.mean(0), hidden=8)
+    trained = utils.build_vae(2, X.mean(0), hidden_units=8)
     trained.fit(X, epochs=2, verbose=0)
     trained.save_weights(tmp_path / "trained.weights.h5")
     trained.save(tmp_path / "trained.keras")
@@ -81,7 +81,7 @@ def test_another_process_gets_the_same_outputs(folders, two_vaes, tmp_path):
 
 def test_the_optimizer_is_left_out(folders, tmp_path):
     """The shipped files would be three times as large, and warn when they are loaded."""
-    vae = utils.build_vae(2, hidden=8)
+    vae = utils.build_vae(2, hidden_units=8)
     vae.fit(X, verbose=0)
     vae.save_weights(tmp_path / "all.weights.h5")
     path = utils.save_vae(vae, "digits_2d")
@@ -124,7 +124,7 @@ def half(path):
 
 
 def other_architecture(path):
-    utils.save_vae(utils.build_vae(2, hidden=8), "digits_2d")
+    utils.save_vae(utils.build_vae(2, hidden_units=8), "digits_2d")
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")

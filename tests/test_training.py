@@ -12,7 +12,7 @@ import utils
 
 def small():
     keras.utils.set_random_seed(0)
-    return utils.build_vae(2, hidden=16)
+    return utils.build_vae(2, hidden_units=16)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -105,7 +105,7 @@ def test_other_settings_do_not_go_on(folder, change):
 def test_another_model_does_not_go_on(folder):
     """Who changes the model after an interruption would read which objects cannot be loaded, not what to do."""
     with pytest.raises(OSError, match="'parameters': .*delete it to begin anew"):
-        train(utils.build_vae(3, hidden=16), folder)
+        train(utils.build_vae(3, hidden_units=16), folder)
 
 
 @pytest.mark.parametrize("name", ["latest.weights.h5", "training_metadata.json", "settings.json"])
@@ -174,7 +174,7 @@ def test_weight_decay_shrinks_the_weights(tmp_path):
 
 def test_the_learning_rate_climbs_for_a_tenth_of_the_steps_and_ends_at_zero():
     """The curve that notebook 03 draws would be another one."""
-    rates = np.array([float(utils.schedule(1000)(step)) for step in range(0, 1001, 10)])
+    rates = np.array([float(utils.warmup_cosine(1000)(step)) for step in range(0, 1001, 10)])
     assert rates[10] == rates.max() == pytest.approx(4e-3)
     assert (np.diff(rates[:11]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()

@@ -88,7 +88,7 @@ def keras_default(x, mean_image):
 
 def our_training(x, mean_image):
     vae = utils.build_vae(LATENT, mean_image)
-    vae.compile(keras.optimizers.Adam(utils.schedule(10 * STEPS), epsilon=1e-4))
+    vae.compile(keras.optimizers.Adam(utils.warmup_cosine(10 * STEPS), epsilon=1e-4))
     batches = utils.BinarizedBatches(x, BATCH)
     return lambda: vae.fit(batches, shuffle=False, verbose=0)
 

@@ -60,8 +60,8 @@ def measure(name, x_train, x_judged, seed, samples, latent_dim, epochs, centred,
         center.image.assign(np.zeros((28, 28)))
     if start:
         vae.set_weights(utils.load_vae(start).get_weights())
-    backup = utils.OUTPUTS / "backup" / re.sub(r"\W+", "_", f"{name} {seed}")
-    utils.train(vae, utils.BinarizedBatches(x_train, seed=seed), backup, epochs, weight_decay=weight_decay)
+    backup_dir = utils.OUTPUTS / "backup" / re.sub(r"\W+", "_", f"{name} {seed}")
+    utils.train(vae, utils.BinarizedBatches(x_train, seed=seed), backup_dir, epochs, weight_decay=weight_decay)
     x = utils.binarize(x_judged, 0)
     mean, _ = vae.encoder.predict(x, batch_size=1000, verbose=0)
     return {
