@@ -17,8 +17,7 @@ from keras import ops
 
 import utils
 
-# The solutions set this, so that one that is not right is an error there.
-must_be_right = False
+strict = False  # the solutions set this to True, so that one that is not right is an error there
 
 
 class Wrong(Exception):
@@ -54,10 +53,10 @@ def ask(function, *arrays, **options):
         return numbers(function(*map(np.copy, arrays)), **options)
     except (Wrong, NotAttempted):
         raise
-    except Exception as error:
+    except Exception:
         with contextlib.suppress(Exception):
             return numbers(function(*map(ops.convert_to_tensor, arrays)), **options)
-        raise error
+        raise
 
 
 def expect_near(answer, right, mistakes, otherwise, tolerance=1e-3):
@@ -74,6 +73,24 @@ def expect_near(answer, right, mistakes, otherwise, tolerance=1e-3):
     expect(near(right), next((hint for value, hint in mistakes if near(value)), otherwise))
 
 
+def expect_bytes(answer, nats, otherwise):
+    """Raise Wrong unless the answer is so many nats in bytes."""
+    mistakes = [
+        (nats / np.log(2), "these are bits, and a byte has eight"),
+        (nats / 8, "a nat is not a bit: how many bits is it?"),
+        (-nats / np.log(2) / 8, "a length is minus a logarithm"),
+    ]
+    expect_near(answer, nats / np.log(2) / 8, mistakes, otherwise, 0.01)
+
+
+def expect_seeded(draw):
+    """Return draw(0), and raise Wrong unless the same seed repeats it and another does not."""
+    first, same, other = draw(0), draw(0), draw(1)
+    expect(np.allclose(first, same, atol=1e-3), "the same seed should give the same draws")
+    expect(not np.allclose(first, other, atol=1e-3), "another seed should give other draws")
+    return first
+
+
 def one_of(answer, choices):
     """Return which of the choices an answer is, however it is spaced and capitalised; raise Wrong if it is none."""
     plain = {str(choice).replace(" ", "").lower(): choice for choice in choices}
@@ -82,7 +99,7 @@ def one_of(answer, choices):
     return plain[found]
 
 
-def three(outputs):
+def check_outputs(outputs):
     """Return the logits, mean and log_var that a call gave, or say that it should give them."""
     if outputs is ...:
         raise NotAttempted
@@ -91,7 +108,7 @@ def three(outputs):
     return [numbers(output) for output in outputs]
 
 
-def place(error):
+def failing_line(error):
     """Say in which line of an answer an error arose, if it was in one."""
     others = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")] + [str(Path(__file__).parent)]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.line]
@@ -114,12 +131,11 @@ def exercise(check):
             verdict = f"not right yet: {wrong}"
         except Exception as error:
             what = next(iter(str(error).strip().splitlines()), "")
-            verdict = f"not right yet: it stops{place(error)} with {type(error).__name__}: {what:.200}"
+            verdict = f"not right yet: it stops{failing_line(error)} with {type(error).__name__}: {what:.200}"
         else:
-            print("right" + (f": {found}" if found else ""))
-            return
+            return print("right" + (f": {found}" if found else ""))
         print(verdict)
-        if must_be_right:
+        if strict:
             raise AssertionError(verdict)
 
     run.is_check = True
@@ -145,18 +161,15 @@ def trained(name):
         return utils.load_vae(name, utils.ASSETS)
 
 
-def fitted(batches, epochs, kind=utils.VAE, decoder=None):
-    """Return a small model, kind(encoder, decoder), after some epochs; its own decoder can be replaced."""
+def fitted(model_class=utils.VAE, decoder=None, batches=None, epochs=3):
+    """Return a small model, model_class(encoder, decoder), trained on 20,000 images or on batches of an answer."""
     keras.utils.set_random_seed(0)
-    plain = utils.build_vae(20, originals()[0].mean(axis=0), hidden=200)
-    vae = kind(plain.encoder, decoder or plain.decoder)
-    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as backup:
-        utils.train(vae, batches, backup, epochs)
+    plain = utils.build_vae(20, originals()[0].mean(axis=0), hidden_units=200)
+    vae = model_class(plain.encoder, decoder or plain.decoder)
+    batches = batches or utils.BinarizedBatches(originals()[0][:20_000], batch_size=100)
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as backup_dir:
+        utils.train(vae, batches, backup_dir, epochs)
     return vae
-
-
-def some_batches():
-    return utils.BinarizedBatches(originals()[0][:20_000], batch_size=100)
 
 
 from exercises.ch01 import bytes_of_the_mean_image, class_means, pca_as_a_model

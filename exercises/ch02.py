@@ -9,10 +9,8 @@ from exercises import ask, exercise, expect, expect_near, numbers, one_of, origi
 
 @exercise
 def zero_terms(of_a_model_that_ignores_its_code, of_a_decoder_that_never_errs):
-    terms = ("reconstruction", "KL")
-    ignored, perfect = (
-        one_of(word, terms) for word in (of_a_model_that_ignores_its_code, of_a_decoder_that_never_errs)
-    )
+    ignored = one_of(of_a_model_that_ignores_its_code, ("reconstruction", "KL"))
+    perfect = one_of(of_a_decoder_that_never_errs, ("reconstruction", "KL"))
     expect(ignored == "KL", "a code that is ignored need not be sent: which term is its price?")
     expect(perfect == "reconstruction", "where there are no errors, which term has nothing to mend?")
 
@@ -21,28 +19,23 @@ def zero_terms(of_a_model_that_ignores_its_code, of_a_decoder_that_never_errs):
 def halved_deviations(guess, change_of_kl):
     guess = one_of(guess, ("up", "down"))
     rng = np.random.default_rng(0)
-    mean, log_var = rng.normal(size=(50, 32)), rng.normal(-1, 1, size=(50, 32))
+    mean, log_var = rng.normal(size=(50, 32)).astype("float32"), rng.normal(-1, 1, size=(50, 32)).astype("float32")
 
     def change(mean, old, new):
         return float(ops.mean(utils.kl_divergence(mean, new) - utils.kl_divergence(mean, old)))
 
-    right = change(mean, log_var, log_var - 2 * np.log(2))
+    right, variances = (change(mean, log_var, log_var - times * np.log(2)) for times in (2, 1))
     mistakes = [
-        (
-            change(mean, log_var, log_var - np.log(2)),
-            "this halves the variances; the standard deviations are their roots",
-        ),
+        (variances, "this halves the variances; the standard deviations are their roots"),
         (change(mean, log_var, log_var / 2), "half a logarithm is the logarithm of the root, not of the half"),
         (-right, "the sign is wrong: what it is afterwards, minus what it was before"),
     ]
     hint = "the new log-variances, their KL, minus the old KL, averaged over the images"
-    expect_near(ask(change_of_kl, mean.astype("float32"), log_var.astype("float32")), right, mistakes, hint)
+    expect_near(ask(change_of_kl, mean, log_var), right, mistakes, hint)
     mean, log_var = map(numbers, trained("digits").encoder(utils.binarize(originals()[2][:1000], 0)))
     halved = change(mean, log_var, log_var - 2 * np.log(2))
-    direction = "up" if halved > 0 else "down"
-    return (
-        f"this is how to compute it. In digits the KL goes {direction} by {abs(halved):.1f} nats; you guessed {guess}"
-    )
+    goes = f"the KL goes {'up' if halved > 0 else 'down'} by {abs(halved):.1f} nats"
+    return f"this is how to compute it. In digits {goes}; you guessed {guess}"
 
 
 @exercise
@@ -52,11 +45,10 @@ def kl_between_two(kl_between):
     def kl(m, v, n, w):
         return 0.5 * (w - v + (np.exp(v) + (m - n) ** 2) / np.exp(w) - 1).sum(axis=1)
 
-    difference = ops.convert_to_numpy(utils.kl_divergence(m, v) - utils.kl_divergence(n, w))
     mistakes = [
         (kl(n, w, m, v), "this is the divergence of the second from the first: it is not symmetric"),
         (kl(m, v, n, w) / 8, "sum over the dimensions: independent ones add up"),
-        (difference, "two divergences from N(0, I) do not subtract to the one between them"),
+        (kl(m, v, 0, 0) - kl(n, w, 0, 0), "two divergences from N(0, I) do not subtract to the one between them"),
     ]
     hint = "write the expectation of log q - log p under q, as in the section on the KL term"
     expect_near(ask(kl_between, m, v, n, w), kl(m, v, n, w), mistakes, hint)
@@ -69,14 +61,11 @@ def kl_full_covariance(kl_full):
     factor = np.tril(rng.normal(size=(20, 5, 5)) * 0.5, -1) + np.exp(rng.normal(size=(20, 1, 5)) * 0.5) * np.eye(5)
     factor = factor.astype("float32")
     diagonal = np.diagonal(factor, axis1=1, axis2=2)
-    log_det = np.log(diagonal).sum(axis=1)
-    squares, trace = (mean**2).sum(axis=1), (factor**2).sum(axis=(1, 2))
-    right = 0.5 * (squares + trace - 5) - log_det
+    log_det, trace = np.log(diagonal).sum(axis=1), (factor**2).sum(axis=(1, 2))
+    right = 0.5 * ((mean**2).sum(axis=1) + trace - 5) - log_det
+    alone = right + 0.5 * ((diagonal**2).sum(axis=1) - trace)
     mistakes = [
-        (
-            right + 0.5 * ((diagonal**2).sum(axis=1) - trace),
-            "the trace of L Lᵀ has all entries of L in it, not the diagonal alone",
-        ),
+        (alone, "the trace of L Lᵀ has all entries of L in it, not the diagonal alone"),
         (right + 0.5 * log_det, "det(L Lᵀ) is det(L) squared"),
         (right + 2.5, "N(0, I) itself should cost 0: what is missing?"),
     ]

@@ -5,7 +5,18 @@ import numpy as np
 from keras import layers, ops
 
 import utils
-from exercises import ask, exercise, expect, expect_near, numbers, one_of, originals, three, trained
+from exercises import (
+    ask,
+    check_outputs,
+    exercise,
+    expect,
+    expect_near,
+    expect_seeded,
+    numbers,
+    one_of,
+    originals,
+    trained,
+)
 
 
 @exercise
@@ -24,39 +35,36 @@ def cost_of_each_class(guess, mean_costs):
     right = np.array([cost[y == digit].mean() for digit in range(10)])
     mistakes = [
         (-right, "a cost is minus a log-likelihood"),
-        (right * np.bincount(y), "a class with more images is not dearer: take means"),
+        (right * np.bincount(y), "a class with more images does not cost more: take means"),
         (np.sort(right), "in the order of the digits, not of the costs"),
     ]
-    hint = (
-        "the mean of -utils.log_likelihood(vae, x, num_samples=10) over the images with y == 0, then y == 1, and so on"
-    )
+    hint = "the mean of -utils.log_likelihood(vae, x, num_samples=10) over the images with y == 0, with y == 1, ..."
     expect_near(ask(lambda x, y: mean_costs(vae, x, y), x, y), right, mistakes, hint, 0.01)
-    return f"{right.argmin()} is the cheapest and {right.argmax()} the dearest; your guess was {guess}"
+    return f"{right.argmin()} costs the least and {right.argmax()} the most; your guess was {guess}"
 
 
 def transparent_parts(d):
     """Return an encoder and a decoder in whose outputs one can read what they were given."""
     pixels, label, z = keras.Input((28, 28)), keras.Input((10,)), keras.Input((d,))
     rows = [pixels[:, row, :d] + ops.matmul(label, np.eye(10, d, dtype="float32")) for row in (14, 15)]
-    shown = ops.concatenate([z, label], axis=1)
-    logits = layers.Reshape((28, 28))(ops.pad(shown, ((0, 0), (0, 774 - d))))
-    return keras.Model([pixels, label], rows), keras.Model([z, label], logits)
+    logits = ops.pad(ops.concatenate([z, label], axis=1), ((0, 0), (0, 774 - d)))
+    return keras.Model([pixels, label], rows), keras.Model([z, label], layers.Reshape((28, 28))(logits))
 
 
 @exercise
-def conditional_vae(kind, parts, draw):
+def conditional_vae(model_class, parts, draw):
     x_train, y_train, *_ = originals()
     onehot = np.eye(10, dtype="float32")
     d = parts()[1].input_shape[0][1]
     encoder, decoder = transparent_parts(d)
-    vae = kind(encoder, decoder)
+    vae = model_class(encoder, decoder)
     given = [ops.convert_to_tensor(part) for part in (utils.binarize(x_train[:2000], 0), onehot[y_train[:2000]])]
-    (logits, mean, log_var), (again, *_) = three(vae.call(given)), three(vae.call(given))
-    wanted = [numbers(part) for part in encoder(given)]
+    (logits, mean, log_var), (again, *_) = (check_outputs(vae.call(given)) for _ in range(2))
     unlabelled = numbers(encoder([given[0], 0 * given[1]])[0])
     expect(not np.allclose(mean, unlabelled), "is the encoder told the label?")
+    wanted = [numbers(part) for part in encoder(given)]
     expect(np.allclose((mean, log_var), wanted), "after the logits call should return the encoder's mean and log_var")
-    z, label = logits.reshape(2000, 784)[:, :d], logits.reshape(2000, 784)[:, d : d + 10]
+    z, label = np.split(logits.reshape(2000, 784)[:, : d + 10], [d], axis=1)
     expect(np.allclose(label, onehot[y_train[:2000]]), "is the decoder told the label?")
     expect(not np.allclose(logits, again), "called twice, it gives the same: is the code sampled?")
     noise = (z - mean) / np.exp(0.5 * log_var)
@@ -64,28 +72,27 @@ def conditional_vae(kind, parts, draw):
     expect(abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1, hint)
 
     asked = np.tile(np.arange(10), 200)
-    x = numbers(draw(vae, asked, 0))
-    expect(x.shape == (2000, 28, 28), f"for 2,000 digits the shape should be (2000, 28, 28), but is {x.shape}")
-    expect(x.min() >= 0 and x.max() <= 1, "probabilities are asked for, and the decoder gives logits")
-    x = x.reshape(2000, 784)
-    hint = "what comes out should be what the decoder makes of codes and labels, as probabilities between 0 and 1"
-    expect(np.allclose(x[:, d + 10 :], 0.5, atol=1e-3), hint)
-    x = np.log(x[:, : d + 10] / (1 - x[:, : d + 10]))
-    expect(np.allclose(x[:, d:], onehot[asked], atol=1e-3), "the decoder should be told the digits that are asked for")
-    z = x[:, :d]
-    expect(
-        len(np.unique(z.round(4), axis=0)) == 2000, "some have the same code: draw one for each digit that is asked for"
-    )
+
+    def drawn(seed):
+        """Return the codes from which the digits that are asked for were decoded."""
+        x = numbers(draw(vae, np.copy(asked), seed))
+        expect(x.shape == (2000, 28, 28), f"for 2,000 digits the shape should be (2000, 28, 28), but is {x.shape}")
+        expect(x.min() >= 0 and x.max() <= 1, "probabilities are asked for, and the decoder gives logits")
+        x, rest = np.split(x.reshape(2000, 784), [d + 10], axis=1)
+        hint = "what comes out should be what the decoder makes of codes and labels, as probabilities between 0 and 1"
+        expect(np.allclose(rest, 0.5, atol=1e-3), hint)
+        z, label = np.split(np.log(x / (1 - x)), [d], axis=1)
+        expect(np.allclose(label, onehot[asked], atol=1e-3), "the decoder should be told the digits that are asked for")
+        return z
+
+    z = expect_seeded(drawn)
+    expect(len(np.unique(z.round(4), axis=0)) == 2000, "some have the same code: draw one for each digit")
     normal = abs(z.mean()) < 0.1 and abs(z.std() - 1) < 0.1 and abs((z**4).mean() - 3) < 0.6
     expect(normal, "the prior of the code is standard normal, and these codes are not")
-    same, other = (numbers(draw(vae, asked, seed)).reshape(2000, 784)[:, :d] for seed in (0, 1))
-    same, other = (np.log(part / (1 - part)) for part in (same, other))
-    expect(np.allclose(z, same, atol=1e-3), "the same seed should give the same draws")
-    expect(not np.allclose(z, other, atol=1e-3), "another seed should give other draws")
 
     print("training it for two epochs: about half a minute")
     keras.utils.set_random_seed(0)
-    vae = kind(*parts())
+    vae = model_class(*parts())
     vae.compile(keras.optimizers.Adam(2e-3))
     keras.Model.fit(vae, [utils.binarize(x_train, seed=0), onehot[y_train]], batch_size=100, epochs=2, verbose=0)
     x = numbers(draw(vae, np.tile(np.arange(10), 4), 0)).reshape(4, 10, 28, 28)
@@ -98,8 +105,7 @@ def a_hundred_labels(classify):
     x_train, y_train, x_test, y_test = originals()
     known = np.concatenate([np.flatnonzero(y_train == digit)[:10] for digit in range(10)])
     order = np.random.default_rng(0).permutation(10_000)
-    given = x_train[known], y_train[known], x_test[order]
-    found = ask(lambda *given: classify(trained("digits"), *given), *given)
+    found = ask(lambda *given: classify(trained("digits"), *given), x_train[known], y_train[known], x_test[order])
     expect(found.shape == (10_000,), f"for 10,000 images the shape should be (10000,), but is {found.shape}")
     expect(np.isin(found, range(10)).all(), "labels are asked for, from 0 to 9")
     share = np.mean(found == y_test[order])

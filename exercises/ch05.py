@@ -3,7 +3,7 @@
 import numpy as np
 
 import utils
-from exercises import ask, exercise, expect, expect_near, numbers, one_of, originals, trained
+from exercises import ask, exercise, expect, expect_bytes, expect_near, numbers, one_of, originals, trained
 
 
 @exercise
@@ -16,15 +16,10 @@ def few_samples(put_at_a_disadvantage):
 def bytes_of_an_image(guess, bytes_needed):
     numbers(guess)
     vae = trained("benchmark")
+    hint = "minus the bound with 500 samples, from nats to bits, from bits to bytes, averaged over the images"
     for x in (utils.binarize(originals()[2][:20], seed=0), np.zeros((1, 28, 28), "float32")):
         nats = -utils.log_likelihood(vae, x, num_samples=500).mean()
-        mistakes = [
-            (nats / np.log(2), "these are bits, and a byte has eight"),
-            (nats / 8, "a nat is 1 / ln 2 bits"),
-            (-nats / np.log(2) / 8, "a length is minus a logarithm"),
-        ]
-        hint = "minus the bound with 500 samples, from nats to bits, from bits to bytes, averaged over the images"
-        expect_near(ask(lambda x: bytes_needed(vae, x), x), nats / np.log(2) / 8, mistakes, hint, 0.01)
+        expect_bytes(ask(lambda x: bytes_needed(vae, x), x), nats, hint)
     return f"a blank image takes {nats / np.log(2) / 8:.1f} bytes; your guess was {guess}"
 
 
@@ -33,14 +28,11 @@ def bound_for_every_k(bounds):
     log_w = np.random.default_rng(0).normal(-2000, 3, size=(40, 60)).astype("float32")
     k = np.arange(1, 61)
     totals = np.logaddexp.accumulate(log_w.astype("float64"), axis=1)
-    right = (totals - np.log(k)).mean(axis=0)
     mistakes = [
         (totals.mean(axis=0), "this is the logarithm of a sum: a mean is divided by k"),
         ((np.cumsum(log_w, axis=1) / k).mean(axis=0), "this is the mean of logarithms, the ELBO, for every k"),
-        (-right, "the bounds on log p(x) are asked for, not those on -log p(x)"),
+        ((np.log(k) - totals).mean(axis=0), "the bounds on log p(x) are asked for, not those on -log p(x)"),
     ]
-    hint = (
-        "for each image the logarithm of the mean of its first k weights, which are columns; then the mean over images"
-    )
+    hint = "for each image the logarithm of the mean of its first k weights, its columns; then the mean over images"
     found = ask(bounds, log_w, if_not_finite="the computer's e^-2000 is 0: stay with logarithms")
-    expect_near(found, right, mistakes, hint, 3e-6)
+    expect_near(found, (totals - np.log(k)).mean(axis=0), mistakes, hint, 3e-6)

@@ -5,7 +5,18 @@ import numpy as np
 from keras import layers, ops
 
 import utils
-from exercises import NotAttempted, ask, exercise, expect, expect_near, fitted, numbers, originals, some_batches, three
+from exercises import (
+    NotAttempted,
+    ask,
+    check_outputs,
+    exercise,
+    expect,
+    expect_near,
+    expect_seeded,
+    fitted,
+    numbers,
+    originals,
+)
 
 
 @exercise
@@ -15,26 +26,26 @@ def two_collapsed_models(times_as_large):
     expect_near(times_as_large, 784, mistakes, hint, 0.01)
 
 
-def transparent_model(kind, log_var):
-    """Return kind(encoder, decoder) in whose outputs one can read what the encoder and the decoder were given."""
+def transparent_model(model_class, log_var):
+    """Return a model in whose outputs one can read what the encoder and the decoder were given."""
     pixels, z = keras.Input((28, 28)), keras.Input((784,))
     mean = layers.Flatten()(pixels)
     encoder = keras.Model(pixels, [mean, 0 * mean + log_var])
-    return kind(encoder, keras.Model(z, layers.Reshape((28, 28))(z)))
+    return model_class(encoder, keras.Model(z, layers.Reshape((28, 28))(z)))
 
 
-def its_own(noise, hint):
+def expect_fresh(noise, hint):
     """Raise Wrong unless noise, (2, n, 784), varies over two calls, over the images, and over the dimensions."""
     for axis in range(3):
         expect(noise.var(axis=axis).mean() > 0.3 * noise.var(), hint)
 
 
 @exercise
-def a_little_noise(guess, kind):
+def a_little_noise(guess, model_class):
     numbers(guess)
-    vae = transparent_model(kind, log_var=2.0)
+    vae = transparent_model(model_class, log_var=2.0)
     x = utils.binarize(np.full((50, 28, 28), 0.3), seed=0)
-    calls = [three(vae.call(ops.convert_to_tensor(x))) for _ in range(2)]
+    calls = [check_outputs(vae.call(ops.convert_to_tensor(x))) for _ in range(2)]
     noise = np.array([logits.reshape(50, 784) - mean for logits, mean, _ in calls])
     mistakes = [
         (0.01, "there is hardly any noise: log_var is the logarithm of the variance, and 0.1 the standard deviation"),
@@ -43,23 +54,20 @@ def a_little_noise(guess, kind):
     ]
     hint = "the decoder should get the mean plus noise of standard deviation 0.1"
     expect_near(noise.std(), 0.1, mistakes, hint, 0.03)
-    its_own(noise, "each image, each dimension and each call should have noise of its own")
+    expect_fresh(noise, "each image, each dimension and each call should have noise of its own")
     expect(np.allclose(calls[0][2], 2), "call should still return the encoder's own log_var: the KL sees it")
     print("training it for three epochs: about ten seconds")
-    vae = fitted(some_batches(), 3, kind)
+    vae = fitted(model_class)
     mean, log_var = vae.encoder.predict(utils.binarize(originals()[2], seed=0), batch_size=1000, verbose=0)
-    return (
-        f"the encoder reports standard deviations of {np.exp(0.5 * log_var).mean():.2f}, your guess was {guess}; "
-        f"the means have one of {mean.std():.2f}"
-    )
+    reported = f"the encoder reports standard deviations of {np.exp(0.5 * log_var).mean():.2f}"
+    return f"{reported}, your guess was {guess}; the means have one of {mean.std():.2f}"
 
 
 @exercise
-def annealing(kind):
-    beta = keras.Variable(0.0, trainable=False)
-    found = []
+def annealing(model_class):
+    beta, found = keras.Variable(0.0, trainable=False), []
 
-    class Watched(kind):
+    class Watched(model_class):
         def on_train_batch_begin(self, batch, logs=None):
             if super().on_train_batch_begin(batch, logs) is ...:
                 raise NotAttempted
@@ -74,17 +82,15 @@ def annealing(kind):
     expect(not np.allclose(first, second), "the second epoch is like the first: count the steps of all epochs yourself")
     hint = f"after half of the steps beta should be final, here 10, and stay there; but then it is {second[0]:g}"
     expect(np.allclose(second, 10, atol=1e-3), hint + (f", and at last {second[-1]:g}" if np.ptp(second) else ""))
-    climb = np.diff(first)
-    expect(
-        0 <= first[0] < 0.6 and np.allclose(climb, climb.mean(), atol=1e-3), "it should climb from 0 in a straight line"
-    )
+    straight = 0 <= first[0] < 0.6 and np.allclose(np.diff(first), np.diff(first).mean(), atol=1e-3)
+    expect(straight, "it should climb from 0 in a straight line")
 
 
 @exercise
-def denoiser(kind):
-    vae = transparent_model(kind, log_var=np.log(0.01))
+def denoiser(model_class):
+    vae = transparent_model(model_class, log_var=np.log(0.01))
     x = utils.binarize(np.full((200, 28, 28), 0.3), seed=0)
-    outputs = three(vae.call(ops.convert_to_tensor(x)))
+    outputs = check_outputs(vae.call(ops.convert_to_tensor(x)))
     loss = float(vae.compute_loss(ops.convert_to_tensor(x), None, tuple(map(ops.convert_to_tensor, outputs))))
     honest = float(ops.mean(utils.reconstruction_loss(x, outputs[0]) + utils.kl_divergence(*outputs[1:])))
     vae.compile()
@@ -96,13 +102,14 @@ def denoiser(kind):
         share = np.mean(seen[x == pixel] != pixel)
         expect(abs(share - 0.1) < 0.01, f"of the pixels that are {name} {share:.0%} are flipped, and not 10 %")
     flips = (seen != x).reshape(2, 100, 784).astype(float)
-    its_own(flips, "each pixel of each image should have a chance of its own, anew in every batch: use keras.random")
-    expect(
-        not np.allclose(logits.reshape(mean.shape), mean), "what is decoded is the mean of the code, and not a sample"
+    expect_fresh(
+        flips, "each pixel of each image should have a chance of its own, anew in each batch: use keras.random"
     )
+    sampled = not np.allclose(logits.reshape(mean.shape), mean)
+    expect(sampled, "what is decoded is the mean of the code, and not a sample")
     expect(np.isclose(loss, honest, rtol=1e-3), "the target of the loss should be the image without noise")
     print("training it for three epochs: about ten seconds")
-    vae = fitted(some_batches(), 3, kind)
+    vae = fitted(model_class)
     clean = utils.binarize(originals()[2][:2000], seed=0)
     noisy = np.where(np.random.default_rng(1).random(clean.shape) < 0.1, 1 - clean, clean)
     mean, _ = vae.encoder.predict(noisy, batch_size=1000, verbose=0)
@@ -123,23 +130,21 @@ def a_normal_for_each_class(draw):
     def drawn(seed):
         return ask(lambda codes, labels: draw(codes, labels, 2000, seed), codes, labels)
 
-    z = drawn(1)
+    z = expect_seeded(drawn)
     expect(z.shape == (10, 2000, 3), f"the shape should be (10, 2000, 3), but is {z.shape}")
     expect(not np.isin(z, codes).any(), "these are codes of images: fit a normal distribution, and draw from that")
     distances = []
     for digit in range(10):
         own, found = codes[labels == digit], z[digit]
-        covariance, scale = np.cov(own.T), own.var(axis=0).max()
+        scale, does_not_have = own.var(axis=0).max(), f"the draws for {digit} do not have"
         off = np.abs(found.mean(axis=0) - own.mean(axis=0)).max()
-        expect(off < 0.2 * np.sqrt(scale), f"the draws for {digit} do not have the mean of the codes of that class")
-        hint = f"the draws for {digit} do not have the variances of that class: multivariate_normal takes a covariance"
+        expect(off < 0.2 * np.sqrt(scale), f"{does_not_have} the mean of the codes of that class")
+        hint = f"{does_not_have} the variances of that class: multivariate_normal takes a covariance"
         expect(np.allclose(found.var(axis=0), own.var(axis=0), atol=0.2 * scale), hint)
-        hint = "the dimensions of a class are correlated, the draws are not"
-        expect(np.allclose(np.cov(found.T), covariance, atol=0.2 * scale), hint)
+        alike = np.allclose(np.cov(found.T), np.cov(own.T), atol=0.2 * scale)
+        expect(alike, "the dimensions of a class are correlated, the draws are not")
         found = found - found.mean(axis=0)
-        distances.append((found * np.linalg.solve(covariance, found.T).T).sum(axis=1))
-    expect(np.var(distances) < 8 and np.var(distances) > 4, "the draws of a class should be normally distributed")
+        distances.append((found * np.linalg.solve(np.cov(own.T), found.T).T).sum(axis=1))
+    expect(4 < np.var(distances) < 8, "the draws of a class should be normally distributed")
     hint = "all classes got the same noise: go on with one generator, instead of beginning anew for each"
     expect(np.corrcoef(distances[0], distances[1])[0, 1] < 0.5, hint)
-    expect(np.allclose(z, drawn(1)), "the same seed should give the same draws")
-    expect(not np.allclose(z, drawn(2)), "another seed should give other draws")

@@ -7,7 +7,7 @@ from keras import ops
 from PIL import Image
 
 import utils
-from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals, some_batches, trained
+from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals, trained
 
 
 @exercise
@@ -68,17 +68,16 @@ def own_pictures(prepare):
     alike = np.corrcoef(x.reshape(200, 784), wanted.reshape(200, 784))[:200, 200:]
     share = np.mean(alike.argmax(axis=1) == np.arange(200))
     expect(share > 0.8, f"only {share:.0%} of them look like the digit on their photograph")
-    costs = [-utils.log_likelihood(trained("digits"), utils.binarize(part, 0), 50).mean() for part in (x, wanted)]
-    hint = f"they cost {costs[0]:.0f} nats, and the originals {costs[1]:.0f}: look at them beside these"
-    expect(costs[0] < costs[1] + 15, hint)
-    return f"they cost {costs[0]:.0f} nats, the originals {costs[1]:.0f}"
+    own, best = (-utils.log_likelihood(trained("digits"), utils.binarize(part, 0), 50).mean() for part in (x, wanted))
+    costs = f"they cost {own:.0f} nats, the originals {best:.0f}"
+    expect(own < best + 15, f"{costs}: look at them side by side")
+    return costs
 
 
 @functools.cache
 def loss_with(decoder=None):
     x = utils.binarize(originals()[2], seed=0)
-    vae = fitted(some_batches(), 3, decoder=decoder)
-    return vae.evaluate(x, batch_size=500, verbose=0, return_dict=True)["loss"]
+    return fitted(decoder=decoder).evaluate(x, batch_size=500, verbose=0, return_dict=True)["loss"]
 
 
 @exercise
@@ -89,8 +88,8 @@ def convolutional_decoder(build):
     expect(decoder is not None, "the function returns nothing: does it end with a return?")
     shape = tuple(ops.shape(decoder(np.zeros((3, 20), "float32"))))
     expect(shape == (3, 28, 28), f"three codes should give logits of the shape (3, 28, 28), not {shape}")
-    kinds = [type(layer).__name__ for layer in decoder._flatten_layers()]
-    expect(any("Conv" in name for name in kinds), "there is no convolution in it")
+    names = [type(layer).__name__ for layer in decoder._flatten_layers()]
+    expect(any("Conv" in name for name in names), "there is no convolution in it")
     logits = numbers(decoder(np.random.default_rng(0).normal(size=(100, 20)).astype("float32")))
     expect(logits.min() < 0, "logits can be negative: leave out the last activation")
     print("training a small model for three epochs, with the usual decoder and with yours: about a minute")
