@@ -46,9 +46,10 @@ def cost_of_each_class(guess, mean_costs):
 def transparent_parts(d):
     """Return an encoder and a decoder in whose outputs one can read what they were given."""
     pixels, label, z = keras.Input((28, 28)), keras.Input((10,)), keras.Input((d,))
-    rows = [pixels[:, row, :d] + ops.matmul(label, np.eye(10, d, dtype="float32")) for row in (14, 15)]
+    told = ops.matmul(label, np.linspace(-1.5, 1.5, 10 * d, dtype="float32").reshape(10, d))
+    outputs = [pixels[:, row, 12 : 12 + d] + told for row in (14, 15)]
     logits = ops.pad(ops.concatenate([z, label], axis=1), ((0, 0), (0, 774 - d)))
-    return keras.Model([pixels, label], rows), keras.Model([z, label], layers.Reshape((28, 28))(logits))
+    return keras.Model([pixels, label], outputs), keras.Model([z, label], layers.Reshape((28, 28))(logits))
 
 
 @exercise
