@@ -15,9 +15,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with contextlib.ExitStack() as importing:
-    if "ipykernel" in sys.modules:  # TensorFlow prints from C++ while it is imported, whatever that level says
+    if "ipykernel" in sys.modules:  # a script shows what TensorFlow prints; on import it prints whatever that level is
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         importing.callback(os.dup2, os.dup(2), 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     import keras

@@ -3,9 +3,6 @@
 import keras
 import numpy as np
 
-# PyTorch takes a C++ compiler and minutes to compile a step, and Keras runs no several steps at once on it.
-COMPILES = keras.backend.backend() != "torch"
-
 
 def gradient(function, *arrays):
     """Return the derivatives of a scalar function with respect to its arguments, as NumPy arrays."""

@@ -179,11 +179,6 @@ def test_checked_cells_have_something_to_check(path):
 
 
 @each_file
-def test_code_is_plain_python(path):
-    """A misspelt magic makes the rest of its cell pass without being run, and only the setup cell may need a shell."""
-    parsed(path)
-
-
 @each_file
 def test_setup_is_the_same_everywhere(path):
     """A notebook opened alone, in Colab or elsewhere, would not find its helpers the way the others do."""
