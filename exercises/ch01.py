@@ -29,8 +29,9 @@ def class_means(guess, cost_with_labels):
     mistakes = [
         (right - np.log(10), "the receiver does not know the labels: sending one of ten costs ln 10 nats"),
         (alone + np.log(10), "this is the cost with one mean image for all: take that of each image's own class"),
+        (right / np.log(2), "these are bits: nats come from natural logarithms"),
     ]
-    hint = "sum over the pixels, average over the images, keep the means between 0.001 and 0.999, add ln 10"
+    hint = "check it: training means within [0.001, 0.999], sum over the pixels, mean over the images, plus ln 10"
     expect_near(ask(cost_with_labels, *given), right, mistakes, hint, 1e-4)
     few = x_train[:5000], y_train[:5000], given[2][:500], y_test[:500]
     hint = "with other images the cost is not right: does the function use those that it gets, and nothing else?"
@@ -46,7 +47,7 @@ def pca_as_a_model(draw_digits):
     x = numbers(draw_digits(4000, 0), "some are NaN: eigh gives the smallest eigenvalues first, some just below 0")
     expect(x.shape == (4000, 28, 28), f"the shape should be (4000, 28, 28), but is {x.shape}")
     off = x.reshape(-1, 784) - flat.mean(axis=0)
-    expect(np.abs(off.mean(axis=0)).max() < 0.1, "the mean of the draws should be the mean image: was it added?")
+    expect(np.abs(off.mean(axis=0)).max() < 0.1, "the mean of the draws should be the mean image, and is another one")
     found = off @ directions
     used = (found.var(axis=0) > 1e-3).sum()
     expect(used > 0, "there is hardly any variance: eigh gives the smallest eigenvalues first")

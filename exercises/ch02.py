@@ -68,5 +68,5 @@ def kl_full_covariance(kl_full):
         (right + 0.5 * log_det, "det(L Lᵀ) is det(L) squared"),
         (right + 2.5, "N(0, I) itself should cost 0: what is missing?"),
     ]
-    hint = "KL = ½ (trace of the covariance + |mean|² - d - log det of the covariance): test it where L is diagonal"
+    hint = "KL = ½ (trace of the covariance + |mean|² - d - log det of the covariance), and the covariance is L Lᵀ"
     expect_near(ask(kl_full, mean, factor), right, mistakes, hint)

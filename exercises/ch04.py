@@ -61,6 +61,7 @@ def conditional_vae(model_class, parts, draw):
     vae = model_class(encoder, decoder)
     given = [ops.convert_to_tensor(part) for part in (utils.binarize(x_train[:2000], 0), onehot[y_train[:2000]])]
     (logits, mean, log_var), (again, *_) = (check_outputs(vae.call(given)) for _ in range(2))
+    expect(not logits.reshape(2000, 784)[:, d + 10 :].any(), "call should return the logits as the decoder gives them")
     unlabelled = numbers(encoder([given[0], 0 * given[1]])[0])
     expect(not np.allclose(mean, unlabelled), "is the encoder told the label?")
     wanted = [numbers(part) for part in encoder(given)]
@@ -106,10 +107,13 @@ def a_hundred_labels(classify):
     x_train, y_train, x_test, y_test = originals()
     known = np.concatenate([np.flatnonzero(y_train == digit)[:10] for digit in range(10)])
     order = np.random.default_rng(0).permutation(10_000)
-    found = ask(lambda *given: classify(trained("digits"), *given), x_train[known], y_train[known], x_test[order])
+    renamed = np.array([3, 8, 0, 5, 9, 1, 7, 2, 4, 6])  # so that only the given labels help
+    given = x_train[known], renamed[y_train[known]], x_test[order]
+    found = ask(lambda *given: classify(trained("digits"), *given), *given)
     expect(found.shape == (10_000,), f"for 10,000 images the shape should be (10000,), but is {found.shape}")
     expect(np.isin(found, range(10)).all(), "labels are asked for, from 0 to 9")
-    share = np.mean(found == y_test[order])
-    expect(share > 0.3, f"only {share:.0%} are right, hardly more than by chance: are they in the order of the images?")
+    share = np.mean(found == renamed[y_test[order]])
+    hint = f"only {share:.0%} are right: are they in the order of the images, and do they follow from the 100 labels?"
+    expect(share > 0.3, hint)
     expect(share > 0.85, f"{share:.0%} are right: do the images without a label have a say?")
     return f"{share:.0%}"

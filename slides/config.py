@@ -26,6 +26,12 @@ def first_lines(source, number=None):
     return "\n".join([*lines[:number], f"...  # and {len(lines) - number} more lines in the notebook"])
 
 
+def last_lines(text, number=2):
+    """Return the end of a long printed text, such as the last epoch of a training."""
+    lines = text.splitlines()
+    return text if len(lines) <= 5 else "\n".join(["...", *lines[-number:]])
+
+
 c = get_config()  # noqa: F821  nbconvert runs this file, and brings it
 c.NbConvertApp.notebooks = [str(REPOSITORY / "notebooks" / "*.ipynb")]
 c.FilesWriter.build_directory = str(Path(os.environ.get("VAE_OUTPUTS") or REPOSITORY / "outputs") / "slides")
@@ -35,7 +41,7 @@ c.SlidesExporter.extra_template_paths = [
     str(package("sphinx_revealjs") / "_static" / "revealjs"),
     str(package("sphinx-mathjax-offline") / "static" / "mathjax"),
 ]
-c.SlidesExporter.filters = {"first_lines": first_lines}
+c.SlidesExporter.filters = {"first_lines": first_lines, "last_lines": last_lines}
 c.SlidesExporter.exclude_input_prompt = True
 c.SlidesExporter.exclude_output_prompt = True
 c.SlidesExporter.exclude_anchor_links = True
