@@ -48,8 +48,6 @@ def test_a_damaged_file_is_named_with_how_to_mend_it(tmp_path, monkeypatch, dama
     assert str(tmp_path / "mnist.npz") in str(error.value)
 
 
-# -------------------------------------------------------------------------------------------------- what is no images
-
 X = np.zeros((3, 28, 28), "float32")
 
 
@@ -78,9 +76,6 @@ def test_what_is_no_images_is_refused_in_one_sentence(x, reason):
 def test_images_come_out_as_numpy(kind):
     """Images on a device would be refused, or could not be drawn from."""
     assert type(utils.check_images(kind(X))) is np.ndarray
-
-
-# ------------------------------------------------------------------------------------------------------- binarisation
 
 
 def test_binarize_repeats_with_its_seed_and_only_then():
@@ -115,8 +110,6 @@ def test_pixels_are_drawn_independently(shift):
     products = 4 * draws * np.roll(draws, shift, (0, 1, 2))
     assert abs(products.mean()) < 5 / np.sqrt(products.size)
 
-
-# ------------------------------------------------------------------------------------------------------------- batches
 
 NUMBERED = np.full((17, 28, 28), 0.5, "float32")
 NUMBERED[:, 0, :5] = np.arange(17)[:, None] >> np.arange(5) & 1  # black or white, so that binarising keeps the number

@@ -41,20 +41,6 @@ def test_the_loss_of_an_iwae_is_minus_the_bound_with_k_samples(digits, k):
     assert abs(loss + bound.mean()) < 6 * np.sqrt(2 / 200) * bound.std(ddof=1)
 
 
-def test_the_loss_of_an_iwae_tightens_with_k(digits):
-    """The class would ignore k."""
-    vae = small()
-    vae.fit(utils.binarize(digits, 1), epochs=3, batch_size=50, verbose=0)
-    x = np.tile(utils.binarize(digits[:50], 0), (20, 1, 1))
-    losses = []
-    for k in (1, 5, 50):
-        iwae = IWAE(vae.encoder, vae.decoder, k=k)
-        iwae.compile(optimizer="adam")
-        losses.append(iwae.evaluate(x, batch_size=500, verbose=0, return_dict=True)["loss"])
-    assert losses[0] > losses[1] + 0.1
-    assert losses[1] > losses[2] + 0.1
-
-
 def test_gradients_of_an_iwae_are_weighted_by_the_importance_of_each_sample(digits):
     """Averaged before the logarithm, a good sample counts for more; averaged after it, all would count the same."""
     x = utils.binarize(digits[:3], 0)

@@ -31,9 +31,6 @@ def vae():
     return wild_vae()
 
 
-# ------------------------------------------------------------------------------------------------------------------ KL
-
-
 def test_kl_agrees_with_a_monte_carlo_estimate():
     """The closed form that notebook 02 derives would not be the divergence it claims to be."""
     rng = np.random.default_rng(0)
@@ -47,18 +44,6 @@ def test_kl_agrees_with_a_monte_carlo_estimate():
     assert (np.abs(kl - log_ratio.mean(0)) < 5 * standard_error).all()
     assert (standard_error < 0.01 * kl).all()
 
-
-def test_kl_is_zero_at_the_prior_and_nowhere_near_it():
-    """Training would pull the posteriors towards something that is not the prior."""
-    mean, log_var = np.zeros((5, 2)), np.zeros((5, 2))
-    mean[1:3, 0] = -0.1, 0.1
-    log_var[3:, 1] = -0.1, 0.1
-    (kl,) = to_numpy(utils.kl_divergence(mean, log_var))
-    assert kl[0] == 0
-    assert (kl[1:] > 0.002).all()
-
-
-# ------------------------------------------------------------------------------------------------------------ sampling
 
 MEAN, LOG_VAR = np.array([1.0, -2.0, 0.0]), np.array([0.0, 1.4, -3.0])
 DRAWS = 100_000
@@ -118,9 +103,6 @@ def test_fit_draws_fresh_noise_at_every_step():
     vae.sampling.seed_generator.state.assign([1, 2])
     (epoch,) = vae.fit(images, batch_size=1, verbose=0).history["loss"]
     assert abs(first - epoch) > 0.01
-
-
-# ---------------------------------------------------------------------------------------------------------------- loss
 
 
 @pytest.mark.parametrize("logit", [-1000.0, -30.0, 0.0, 2.0, 30.0, 1000.0])
@@ -209,9 +191,6 @@ def test_evaluate_agrees_with_numpy_at_any_batch_size(vae, batch_size):
     assert kl.std() > 0.05 * kl.mean()  # else equal weights would not show
 
 
-# ------------------------------------------------------------------------------------------------------------ training
-
-
 def dataset(x):
     return tf.data.Dataset.from_tensor_slices(x).batch(4)
 
@@ -249,16 +228,6 @@ def test_fit_learns_from_any_kind_of_data_and_its_logs_add_up(feed, feed_validat
     assert history["loss"][-1] < history["loss"][0] - 1
 
 
-def test_validation_and_evaluate_are_the_same_number():
-    """The validation curve of notebook 03 would end elsewhere than the evaluation of notebook 04 begins."""
-    vae = wild_vae()
-    vae.compile(keras.optimizers.Adam(1e-3))
-    history = vae.fit(X, validation_data=(X[:7],), batch_size=4, verbose=0).history
-    kl, cost, variance = numpy_loss(vae, X[:7])
-    assert history["val_kl"] == [pytest.approx(kl.mean(), rel=1e-5)]
-    assert abs(history["val_reconstruction"][0] - cost.mean()) < 5 * np.sqrt(variance.mean() * 1.01 / 7)
-
-
 @pytest.mark.parametrize("feed", [array, dataset])
 def test_predict_gives_what_a_call_gives(vae, feed):
     """The shapes in the docstrings would be wrong, or an image would stand in another one's place."""
@@ -276,8 +245,6 @@ def test_probabilities_are_the_sigmoid_of_the_logits(vae):
     (logits,) = to_numpy(vae.decoder(z))
     np.testing.assert_allclose(vae.probabilities(z), np.exp(-np.logaddexp(0, -logits)), rtol=1e-4, atol=1e-7)
 
-
-# ------------------------------------------------------------------------------------------ what is refused at the door
 
 ENTRIES = {
     "fit": lambda vae, x: vae.fit(x, verbose=0),
@@ -313,9 +280,6 @@ def test_weights_of_images_are_refused(weights):
     """A reader who weights the images would get the unweighted loss, and not know it."""
     with pytest.raises(ValueError, match="sample_weight"):
         wild_vae().fit(X, verbose=0, **weights)
-
-
-# -------------------------------------------------------------------------------------------------------------- prior
 
 
 def test_the_prior_is_the_standard_normal_distribution(vae):

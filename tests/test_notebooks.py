@@ -294,18 +294,6 @@ def test_figures_come_from_the_notebooks():
     assert {path.stem for path in ROOT.glob("assets/images/*.png")} <= set().union(*written.values())
 
 
-def test_no_helper_is_dead():
-    """A reader of utils.py, or of the exercises' checks, would puzzle over code that nothing needs."""
-    trees = [tree for path in NOTEBOOKS for tree in parsed(path)]
-    trees += [ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.glob("tests/*.py")]
-    trees += [node for path in ["utils.py", *ROOT.glob("exercises/*.py")] for node in module(path).body]
-    used = [{getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(tree)} for tree in trees]
-    for helper in trees:
-        if isinstance(helper, ast.FunctionDef | ast.ClassDef) and not helper.name.startswith("_"):
-            elsewhere = [names for tree, names in zip(trees, used, strict=True) if tree is not helper]
-            assert helper.name in set().union(*elsewhere)
-
-
 @pytest.mark.parametrize("command", [("check",), ("format", "--check", "--diff")], ids=lambda command: command[0])
 def test_style(command):
     """The code would not look the same from file to file, or hold what ruff calls a mistake."""

@@ -1,7 +1,6 @@
 """The README: what it shows, promises and links is there."""
 
 import re
-import runpy
 
 from test_notebooks import COLAB, NOTEBOOKS, ROOT, SOLUTIONS, figures, git, headings
 
@@ -46,11 +45,3 @@ def test_repository_has_one_address():
     owners = {owner for page in pages for owner in re.findall(ADDRESS, page)}
     owners.update(re.findall(ADDRESS, git("remote", "get-url", "origin")))
     assert len(owners) == 1, "README.md says, under Run it, how to write your own account everywhere"
-
-
-def test_commands_are_the_ones_that_ci_runs():
-    """What a reader copies would not be what is tried every week."""
-    series, tests = runpy.run_path(str(ROOT / ".ci" / "commands.py"))["commands"](README)
-    assert "\n" not in series + tests
-    assert "nbconvert --execute" in series
-    assert tests.endswith("pytest")

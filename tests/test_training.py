@@ -49,9 +49,6 @@ def train(model, folder, interrupted_in=None, batch_size=10, seed=0, epochs=4, w
         return None
 
 
-# ------------------------------------------------------------------------------------------------------- interruptions
-
-
 def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path, capsys):
     """A closed laptop would cost the minutes before it, or give another model than an unbroken run."""
     whole, broken, resumed = small(), small(), small()
@@ -144,9 +141,6 @@ def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path):
     with pytest.raises(OSError, match="backup.*cannot be used"):
         train(model, tmp_path)
     assert model.optimizer.iterations == 0
-
-
-# ------------------------------------------------------------------------------------------------------------ settings
 
 
 def test_each_seed_and_each_epoch_has_noise_of_its_own(tmp_path):
