@@ -179,7 +179,6 @@ def test_checked_cells_have_something_to_check(path):
 
 
 @each_file
-@each_file
 def test_setup_is_the_same_everywhere(path):
     """A notebook opened alone, in Colab or elsewhere, would not find its helpers the way the others do."""
     assert cells(path, "code")[0].source == cells(NOTEBOOKS[0], "code")[0].source
