@@ -73,7 +73,7 @@ def conditional_vae(model_class, parts, draw):
     hint = "the code should be drawn with the encoder's mean and log_var, as self.sampling does"
     expect(abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1, hint)
 
-    asked = np.tile(np.arange(10), 200)
+    asked = np.random.default_rng(2016).integers(10, size=2000)
 
     def drawn(seed):
         """Return the codes from which the digits that are asked for were decoded."""

@@ -1,5 +1,7 @@
 """05 Measure the likelihood."""
 
+import functools
+
 import numpy as np
 
 import utils
@@ -15,11 +17,11 @@ def few_samples(put_at_a_disadvantage):
 @exercise
 def bytes_of_an_image(guess, bytes_needed):
     numbers(guess)
-    vae = trained("benchmark")
     hint = "minus the bound with 500 samples, from nats to bits, from bits to bytes, averaged over the images"
-    for x in np.split(utils.binarize(originals()[2][:40], seed=0), 2):
+    halves = np.split(utils.binarize(originals()[2][:40], seed=0), 2)
+    for vae, x in zip((trained("digits"), trained("benchmark")), halves, strict=True):
         nats = -utils.log_likelihood(vae, x, num_samples=500).mean()
-        expect_bytes(ask(lambda x: bytes_needed(vae, x), x), nats, hint)
+        expect_bytes(ask(functools.partial(bytes_needed, vae), x), nats, hint)
     blank = numbers(bytes_needed(vae, np.zeros((1, 28, 28), "float32")))
     return f"a blank image takes {blank.mean():.1f} bytes; your guess was {guess}"
 

@@ -47,7 +47,8 @@ def a_little_noise(guess, model_class):
     vae = transparent_model(model_class, log_var=2.0)
     x = utils.binarize(np.full((50, 28, 28), 0.3), seed=0)
     calls = [check_outputs(vae.call(ops.convert_to_tensor(x))) for _ in range(2)]
-    for _, mean, log_var in calls:
+    for logits, mean, log_var in calls:
+        expect(logits.max() > 1, "call should return the logits as the decoder gives them")
         own = np.array_equal(mean, 2 * x.reshape(50, 784)) and np.allclose(log_var, 2)
         expect(own, "call should return what the encoder says of the image, mean and log_var: the KL sees it")
     noise = np.array([logits.reshape(50, 784) / 3 - mean for logits, mean, _ in calls])
@@ -84,7 +85,7 @@ def annealing(model_class):
     expect(np.any(found), "beta stays at 0: is it set with assign, and does self.done count the steps?")
     slope = np.diff(first)
     straight = 0 <= first[0] < 0.6 and slope.min() > 1e-3 and np.allclose(slope, slope.mean(), atol=1e-3)
-    expect(straight, "it should climb from 0 in a straight line")
+    expect(straight, "it should climb from 0 to final in a straight line, and reach it after half of all steps")
     expect(not np.allclose(first, second), "the second epoch is like the first: count the steps of all epochs yourself")
     hint = f"after half of the steps beta should be final, here 10, and stay there; but then it is {second[0]:g}"
     expect(np.allclose(second, 10, atol=1e-3), hint + (f", and at last {second[-1]:g}" if np.ptp(second) else ""))
@@ -108,6 +109,7 @@ def denoiser(model_class):
     for pixel, name in enumerate(("paper", "ink")):
         share = np.mean(seen[x == pixel] != pixel)
         expect(abs(share - 0.1) < 0.01, f"of the pixels that are {name} {share:.0%} are flipped, and not 10 %")
+    expect(logits.max() > 1, "call should return the logits as the decoder gives them")
     deviation = np.std(logits.reshape(mean.shape) / 3 - mean)
     expect(deviation > 0, "what is decoded is the mean of the code, and not a sample")
     expect(abs(deviation - 0.1) < 0.01, "the code should be drawn with the encoder's mean and log_var")
@@ -138,6 +140,7 @@ def a_normal_for_each_class(draw):
     expect(z.shape == (10, 2000, 3), f"the shape should be (10, 2000, 3), but is {z.shape}")
     copied = set(map(tuple, codes)) & set(map(tuple, z.reshape(-1, 3).astype("float32")))
     expect(not copied, "these are codes of images: fit a normal distribution, and draw from that")
+    expect(len(np.unique(z.reshape(-1, 3), axis=0)) == 20_000, "some draws stand there twice")
     distances = []
     for digit in range(10):
         own, found = codes[labels == digit], z[digit]

@@ -117,8 +117,13 @@ WRONG = [
     ("own_pictures", "return image", "return np.roll(image, 4, axis=1)", "away from the middle"),
     ("own_pictures", "return image", "return image[:, ::-1]", "look like the digit"),
     ("convolutional_decoder", "Conv2DTranspose(1, 5, strides=2, padding=", "Foo(", "has no attribute"),
-    ("convolutional_decoder", 'padding="same")(h)', 'padding="same", activation="sigmoid")(h)', "last activation"),
-    ("convolutional_decoder", "return keras", "return utils.build_vae(20).decoder\n    keras", "from a convolution"),
+    (
+        "convolutional_decoder",
+        'padding="same")(h)',
+        'padding="same", activation="sigmoid")(h)',
+        "an activation at the end",
+    ),
+    ("convolutional_decoder", "return keras", "return utils.build_vae(20).decoder\n    keras", "no convolution"),
 ]
 # Answers in other words, of other types, or that change what they are given, as students write them.
 RIGHT = [
