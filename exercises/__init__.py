@@ -85,7 +85,7 @@ def expect_bytes(answer, nats, otherwise):
     expect_near(answer, nats / np.log(2) / 8, mistakes, otherwise, 0.16 * 8 * np.log(2) / nats)
 
 
-def expect_seeded(draw):
+def seeded(draw):
     """Return draw(0), and raise Wrong unless the same seed repeats it and another does not."""
     first, same, other = draw(0), draw(0), draw(1)
     expect(np.allclose(first, same, atol=1e-3), "the same seed should give the same draws")
@@ -164,6 +164,7 @@ def trained(name):
         return utils.load_vae(name, utils.ASSETS)
 
 
+@functools.cache
 def fitted(model_class=utils.VAE, decoder=None, batches=None, epochs=3):
     """Return a small model, model_class(encoder, decoder), trained on 20,000 images or on batches of an answer."""
     keras.utils.set_random_seed(0)

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 import utils
-from exercises import ask, exercise, expect, expect_bytes, expect_near, expect_seeded, numbers, originals
+from exercises import ask, exercise, expect, expect_bytes, expect_near, numbers, originals, seeded
 
 
 @exercise
@@ -62,5 +62,5 @@ def pca_as_a_model(draw_digits):
         alike = np.abs(np.corrcoef(values.T) - np.eye(32)).max()
         expect(alike < 0.15, "the components are not independent: each needs random numbers of its own")
     expect(np.abs((found**4).mean(axis=0) - 3).max() < 0.9, "the components should be normally distributed")
-    three = expect_seeded(lambda seed: numbers(draw_digits(3, seed)))
+    three = seeded(lambda seed: numbers(draw_digits(3, seed)))
     expect(three.shape == (3, 28, 28), f"for three digits the shape should be (3, 28, 28), but is {three.shape}")

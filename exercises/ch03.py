@@ -22,9 +22,8 @@ def steps_and_peak(steps, steps_before_the_peak):
 def loss_on_new_images(fixed_batches=utils.BinarizedBatches):
     x_train = originals()[0]
     x = utils.binarize(x_train[-1000:], seed=1)
-    return fitted(batches=fixed_batches(np.copy(x_train[:2000])), epochs=40).evaluate(x, verbose=0, return_dict=True)[
-        "loss"
-    ]
+    vae = fitted(batches=fixed_batches(np.copy(x_train[:2000])), epochs=40)
+    return vae.evaluate(x, verbose=0, return_dict=True)["loss"]
 
 
 @exercise

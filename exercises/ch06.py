@@ -12,10 +12,10 @@ from exercises import (
     exercise,
     expect,
     expect_near,
-    expect_seeded,
     fitted,
     numbers,
     originals,
+    seeded,
 )
 
 
@@ -156,4 +156,4 @@ def a_normal_for_each_class(draw):
     expect(4 < np.var(distances) < 8, "the draws of a class should be normally distributed")
     hint = "all classes got the same noise: go on with one generator, instead of beginning anew for each"
     expect(np.corrcoef(distances[0], distances[1])[0, 1] < 0.5, hint)
-    expect_seeded(drawn)
+    seeded(drawn)

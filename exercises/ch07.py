@@ -71,10 +71,7 @@ def own_pictures(prepare):
     moved = [np.roll(x, shift, (1, 2)).reshape(200, 784) for shift in itertools.product((-1, 0, 1), repeat=2)]
     alike = np.max([np.corrcoef(part, wanted.reshape(200, 784))[:200, 200:] for part in moved], axis=0)
     share = np.mean(alike.argmax(axis=1) == np.arange(200))
-    expect(
-        share > 0.8,
-        f"only {share:.0%} look like the digit on their photograph: does it keep proportions and orientation?",
-    )
+    expect(share > 0.8, f"only {share:.0%} look like their photograph: are proportions and orientation kept?")
     own, best = (-utils.log_likelihood(trained("digits"), utils.binarize(part, 0), 50).mean() for part in (x, wanted))
     costs = f"they cost {own:.0f} nats, the originals {best:.0f}"
     expect(own < best + 15, f"{costs}: look at them side by side")

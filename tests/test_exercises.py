@@ -115,7 +115,7 @@ WRONG = [
     ("own_pictures", "return image", "return np.maximum(image, 0.1)", "paper should be white"),
     ("own_pictures", "20 *", "26 *", "fill 20x20"),
     ("own_pictures", "return image", "return np.roll(image, 4, axis=1)", "away from the middle"),
-    ("own_pictures", "return image", "return image[:, ::-1]", "look like the digit"),
+    ("own_pictures", "return image", "return image[:, ::-1]", "look like their photograph"),
     ("convolutional_decoder", "Conv2DTranspose(1, 5, strides=2, padding=", "Foo(", "has no attribute"),
     (
         "convolutional_decoder",
