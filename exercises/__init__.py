@@ -164,13 +164,17 @@ def trained(name):
         return utils.load_vae(name, utils.ASSETS)
 
 
+def batches_of_100(x):
+    return utils.BinarizedBatches(x, batch_size=100)
+
+
 @functools.cache
-def fitted(model_class=utils.VAE, decoder=None, batches=None, epochs=3):
-    """Return a small model, model_class(encoder, decoder), trained on 20,000 images or on batches of an answer."""
+def fitted(model_class=utils.VAE, decoder=None, make_batches=batches_of_100, images=20_000, epochs=3):
+    """Return a small model, model_class(encoder, decoder), trained on so many images; it may get another decoder."""
+    batches = make_batches(np.copy(originals()[0][:images]))
     keras.utils.set_random_seed(0)
     plain = utils.build_vae(20, originals()[0].mean(axis=0), hidden_units=200)
     vae = model_class(plain.encoder, decoder or plain.decoder)
-    batches = batches or utils.BinarizedBatches(originals()[0][:20_000], batch_size=100)
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as backup_dir:
         utils.train(vae, batches, backup_dir, epochs)
     return vae

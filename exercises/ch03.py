@@ -1,7 +1,5 @@
 """03 Train the model."""
 
-import functools
-
 import keras
 import numpy as np
 from keras import ops
@@ -16,14 +14,6 @@ def steps_and_peak(steps, steps_before_the_peak):
     expect_near(steps, 4800, mistakes, "how many batches has an epoch, and how many epochs are there?", 1e-6)
     mistakes = [(4800, "there it has fallen to zero"), (60, "a tenth of all steps, not of an epoch")]
     expect_near(steps_before_the_peak, 480, mistakes, "the rate climbs for a tenth of all steps", 1e-6)
-
-
-@functools.cache
-def loss_on_new_images(fixed_batches=utils.BinarizedBatches):
-    x_train = originals()[0]
-    x = utils.binarize(x_train[-1000:], seed=1)
-    vae = fitted(batches=fixed_batches(np.copy(x_train[:2000])), epochs=40)
-    return vae.evaluate(x, verbose=0, return_dict=True)["loss"]
 
 
 @exercise
@@ -50,7 +40,10 @@ def draws_that_are_fixed(guess, fixed_batches):
     expect(same, "the second epoch draws other images than the first: the seed of BinarizedBatches does not stop that")
     expect(not np.array_equal(first, second), "the order should still change from epoch to epoch")
     print("training a small model for 40 epochs on 2,000 images, both ways: about 20 seconds")
-    fresh, fixed = loss_on_new_images(), loss_on_new_images(fixed_batches)
+    x = utils.binarize(originals()[0][-1000:], seed=1)
+    makes = (utils.BinarizedBatches, fixed_batches)
+    vaes = (fitted(make_batches=make, images=2000, epochs=40) for make in makes)
+    fresh, fixed = (vae.evaluate(x, verbose=0, return_dict=True)["loss"] for vae in vaes)
     losses = f"on new images the loss is {fresh:.1f} nats with fresh draws and {fixed:.1f} with fixed ones"
     return f"{losses}; you guessed a difference of {guess}"
 
