@@ -1,6 +1,6 @@
 """What the notebooks share: data, model, training, likelihood, figures. They show a part first, and then import it.
 
-x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of codes, (n, latent_dim). Losses are in nats per image.
+x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of latent codes, (n, latent_dim). Losses: nats per image.
 """
 
 import contextlib
@@ -124,10 +124,8 @@ def checked(method):
 
 @keras.saving.register_keras_serializable("vae")
 class VAE(keras.Model):
-    """A variational autoencoder whose loss is the negative ELBO in nats per image (Kingma & Welling, 2014).
-
-    encoder: x (n, 28, 28) -> (mean, log_var), each (n, latent_dim). decoder: z (n, latent_dim) -> logits (n, 28, 28).
-    Calling the model, or predict, gives (logits, mean, log_var).
+    """A model whose loss is the negative ELBO in nats per image (Kingma and Welling, 2014); a call, or predict, gives
+    logits, mean, log_var. encoder: x (n, 28, 28) -> mean, log_var, (n, latent_dim) each; decoder: z -> logits.
     """
 
     def __init__(self, encoder, decoder, **kwargs):
@@ -154,15 +152,15 @@ class VAE(keras.Model):
     fit, evaluate, predict = map(checked, (keras.Model.fit, keras.Model.evaluate, keras.Model.predict))
 
     def log_prior(self, z):
-        """Return log p(z) of codes (n, latent_dim), in nats, (n,): here of N(0, I)."""
+        """Return log p(z) of latent codes (n, latent_dim), in nats, (n,): here under N(0, I)."""
         return -0.5 * ops.sum(ops.square(z) + math.log(2 * math.pi), axis=-1)
 
     def from_noise(self, noise):
-        """Turn standard normal noise (n, latent_dim) into codes drawn from the prior: here the noise itself."""
+        """Turn standard normal noise (n, latent_dim) into samples from the prior: here the noise itself."""
         return noise
 
     def probabilities(self, z):
-        """Decode codes (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
+        """Decode z (n, latent_dim) into the probability that each pixel is on, a NumPy array (n, 28, 28)."""
         logits = self.decoder.predict(ops.convert_to_numpy(z), batch_size=1000, verbose=0)
         return ops.convert_to_numpy(ops.sigmoid(ops.cast(logits, "float32")))
 
@@ -204,17 +202,14 @@ def build_vae(latent_dim, mean_image=None, hidden_units=500):
     mean = layers.Dense(latent_dim, name="mean")(h)
     log_var = layers.Dense(latent_dim, name="log_var")(h)
     encoder = keras.Model(pixels, [mean, log_var], name="encoder")
-
     z = keras.Input((latent_dim,))
     h = layers.Dense(hidden_units, activation="gelu")(z)
     h = layers.Dense(hidden_units, activation="gelu")(h)
     to_logits = layers.Dense(28 * 28, name="logits")
     decoder = keras.Model(z, layers.Reshape((28, 28))(to_logits(h)), name="decoder")
-
     if mean_image is not None:
         center.image.assign(mean_image)
         to_logits.bias.assign(logit(mean_image).ravel())
-
     vae = VAE(encoder, decoder)
     vae.compile(optimizer="adam")
     return vae
@@ -280,10 +275,7 @@ class Backup(keras.callbacks.BackupAndRestore):
 
 
 def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, callbacks=()):
-    """Train on BinarizedBatches and return Keras's History; the same call goes on where an interrupted one stopped.
-
-    backup_dir is the folder it goes on from, removed at the end; x_test, (n, 28, 28), is measured after each epoch.
-    """
+    """Train on BinarizedBatches, measure x_test (n, 28, 28) after each epoch, go on from backup_dir; return History."""
 
     def set_epoch(epoch, logs):
         batches.set_epoch(epoch)
@@ -300,31 +292,30 @@ def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, c
         raise OSError(f"the backup in {backup_dir} cannot be used ({error}): delete it to begin anew") from error
 
 
-def log_importance_weights(vae, x, noise):
-    """log p(x, z) - log q(z|x) at z = mean + standard deviation * noise: x is (n, 28, 28), noise (n, k, latent_dim).
+def evaluate(vae, x, draws=8):
+    """Return -ELBO (as loss), reconstruction and kl of x, nats per image, over some draws of z, always the same."""
+    vae.sampling.seed_generator.state.assign([0, 0])
+    return vae.evaluate(np.tile(x, (draws, 1, 1)), batch_size=1000, verbose=0, return_dict=True)
 
-    Returns (n, k), in nats. The mean over k is an ELBO; log(mean(exp())) is a tighter bound (Burda et al., 2016).
-    """
+
+def log_importance_weights(vae, x, noise):
+    """Return log p(x, z) - log q(z|x), nats (n, k), at z = mean + exp(log_var / 2) * noise (n, k, latent_dim)."""
     mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x))
     z = mean + ops.exp(0.5 * log_var) * noise
-    codes = ops.reshape(z, (-1, z.shape[-1]))
-    logits = ops.reshape(ops.cast(vae.decoder(codes), "float32"), (*ops.shape(z)[:2], 28, 28))
-    log_prior = ops.reshape(vae.log_prior(codes), ops.shape(z)[:2])
+    flat = ops.reshape(z, (-1, z.shape[-1]))
+    logits = ops.reshape(ops.cast(vae.decoder(flat), "float32"), (*ops.shape(z)[:2], 28, 28))
+    log_prior = ops.reshape(vae.log_prior(flat), ops.shape(z)[:2])
     log_q = -0.5 * ops.sum(ops.square(noise) + log_var + math.log(2 * math.pi), axis=-1)
     return log_prior - log_q - reconstruction_loss(ops.expand_dims(x, 1), logits)
 
 
 def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
-    """Bound log p(x) of black-and-white images (n, 28, 28) from below, with num_samples of q(z|x): nats, NumPy (n,).
-
-    On average the bound rises with num_samples and never passes log p(x) (Burda et al., 2016).
-    """
+    """Bound log p(x) of binary images (n, 28, 28) from below, in nats (n,), as Burda et al. (2016) do with samples."""
     x = check_images(x).astype("float32")
     rng = np.random.default_rng(seed)
-    k = min(num_samples, 5000)
-    n = 5000 // k  # so that no more than 5,000 codes are decoded at a time
+    k = min(num_samples, 5000)  # so that no more than 5,000 images are decoded at a time
     bounds, bar = [], keras.utils.Progbar(len(x), verbose=verbose, unit_name="image")
-    for images in np.split(x, range(n, len(x), n)):
+    for images in np.split(x, range(5000 // k, len(x), 5000 // k)):
         total = np.full(len(images), -np.inf)
         for done in range(0, num_samples, k):
             shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
@@ -345,14 +336,22 @@ def show_digits(x, row_labels=(), column_labels=(), width=None):
     check_images(x.reshape(-1, *x.shape[2:]))
     grid = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))).transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
     width = width or 0.6 * columns
-    figure, axes = plt.subplots(figsize=(width, width * rows / columns))
+    figure, axes = plt.subplots(figsize=(width, width * rows / columns), subplot_kw={"frame_on": False})
     axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks(30 * np.arange(len(column_labels)) + 14.5, column_labels)
     axes.set_yticks(30 * np.arange(len(row_labels)) + 14.5, row_labels)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.grid(False)
-    axes.spines[:].set_visible(False)
     return figure
+
+
+def show_map(axes, z, y):
+    """Scatter points z (n, 2) in a colour for each of the classes y (n,), and put each class's digit at its median."""
+    for digit in range(10):
+        own = z[y == digit]
+        axes.scatter(*own.T, color=f"C{digit}", s=10, linewidths=0)
+        box = {"boxstyle": "circle,pad=0.1", "color": "white", "alpha": 0.6}
+        axes.text(*np.median(own, axis=0), digit, size=14, weight="bold", ha="center", va="center", bbox=box)
 
 
 def save_figure(figure, name):

@@ -88,8 +88,8 @@ def expect_bytes(answer, nats, otherwise):
 def seeded(draw):
     """Return draw(0), and raise Wrong unless the same seed repeats it and another does not."""
     first, same, other = draw(0), draw(0), draw(1)
-    expect(np.allclose(first, same, atol=1e-3), "the same seed should give the same draws")
-    expect(not np.allclose(first, other, atol=1e-3), "another seed should give other draws")
+    expect(np.allclose(first, same, atol=1e-3), "the same seed should give the same samples")
+    expect(not np.allclose(first, other, atol=1e-3), "another seed should give other samples")
     return first
 
 

@@ -10,7 +10,7 @@ from exercises import ask, exercise, expect, expect_near, numbers, one_of, origi
 def zero_terms(of_a_model_that_ignores_its_code, of_a_decoder_that_never_errs):
     ignored = one_of(of_a_model_that_ignores_its_code, ("reconstruction", "KL"))
     perfect = one_of(of_a_decoder_that_never_errs, ("reconstruction", "KL"))
-    expect(ignored == "KL", "a code that is ignored need not be sent: which term is its price?")
+    expect(ignored == "KL", "a latent code that is ignored need not be sent: which term is its price?")
     expect(perfect == "reconstruction", "where there are no errors, which term has nothing to mend?")
 
 

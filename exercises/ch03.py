@@ -44,7 +44,7 @@ def draws_that_are_fixed(guess, fixed_batches):
     makes = (utils.BinarizedBatches, fixed_batches)
     vaes = (fitted(make_batches=make, images=2000, epochs=40) for make in makes)
     fresh, fixed = (vae.evaluate(x, verbose=0, return_dict=True)["loss"] for vae in vaes)
-    losses = f"on new images the loss is {fresh:.1f} nats with fresh draws and {fixed:.1f} with fixed ones"
+    losses = f"on new images the loss is {fresh:.1f} nats binarised afresh and {fixed:.1f} binarised once"
     return f"{losses}; you guessed a difference of {guess}"
 
 

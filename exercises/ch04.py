@@ -13,8 +13,8 @@ from exercises import ask, check_outputs, exercise, expect, expect_near, numbers
 @exercise
 def without_kl_and_noise(it_can):
     it_can = one_of(it_can, ("reconstruct", "draw", "both", "neither"))
-    expect(it_can not in ("draw", "both"), "what would make its codes look like draws from the prior?")
-    expect(it_can != "neither", "nothing stops it from keeping all about an image in its code")
+    expect(it_can not in ("draw", "both"), "what would make its latent codes look like samples from the prior?")
+    expect(it_can != "neither", "nothing stops it from keeping all about an image in its latent code")
 
 
 @exercise
@@ -71,29 +71,29 @@ def conditional_vae(model_class, parts, draw):
     expect(np.allclose((mean, log_var), wanted), "after the logits call should return the encoder's mean and log_var")
     z, label = np.split(logits.reshape(2000, 784)[:, : d + 10], [d], axis=1)
     expect(np.allclose(label, onehot[y_train[:2000]]), "is the decoder told the label?")
-    expect(not np.allclose(logits, again), "called twice, it gives the same: is the code sampled?")
+    expect(not np.allclose(logits, again), "called twice, it gives the same: is z sampled?")
     noise = (z - mean) / np.exp(0.5 * log_var)
-    hint = "the code should be drawn with the encoder's mean and log_var, as self.sampling does"
+    hint = "z should be sampled with the encoder's mean and log_var, as self.sampling does"
     expect(abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1, hint)
 
     asked = np.random.default_rng(2016).integers(10, size=2000)
 
     def drawn(seed):
-        """Return the codes from which the digits that are asked for were decoded."""
+        """Return the z from which the digits that are asked for were decoded."""
         x = numbers(draw(vae, np.copy(asked), seed))
         expect(x.shape == (2000, 28, 28), f"for 2,000 digits the shape should be (2000, 28, 28), but is {x.shape}")
         expect(x.min() >= 0 and x.max() <= 1, "probabilities are asked for, and the decoder gives logits")
         x, rest = np.split(x.reshape(2000, 784), [d + 10], axis=1)
-        hint = "what comes out should be what the decoder makes of codes and labels, as probabilities between 0 and 1"
+        hint = "what comes out should be what the decoder makes of z and labels, as probabilities between 0 and 1"
         expect(np.allclose(rest, 0.5, atol=1e-3), hint)
         z, label = np.split(np.log(x / (1 - x)), [d], axis=1)
         expect(np.allclose(label, onehot[asked], atol=1e-3), "the decoder should be told the digits that are asked for")
         return z
 
     z = seeded(drawn)
-    expect(len(np.unique(z.round(4), axis=0)) == 2000, "some have the same code: draw one for each digit")
+    expect(len(np.unique(z.round(4), axis=0)) == 2000, "some have the same z: sample one for each digit")
     normal = abs(z.mean()) < 0.1 and abs(z.std() - 1) < 0.1 and abs((z**4).mean() - 3) < 0.6
-    expect(normal, "the prior of the code is standard normal, and these codes are not")
+    expect(normal, "the prior of z is standard normal, and these are not")
 
     print("training it for two epochs: about half a minute")
     x = numbers(draw(fitted_with_labels(model_class, parts), np.tile(np.arange(10), 4), 0)).reshape(4, 10, 28, 28)

@@ -27,7 +27,7 @@ def two_collapsed_models(times_as_large):
 
 
 def transparent_model(model_class, log_var):
-    """Return a model whose mean is twice the image that its encoder got, and whose logits are 3 times the code."""
+    """Return a model whose mean is twice the image that its encoder got, and whose logits are 3 times z."""
     pixels, z = keras.Input((28, 28)), keras.Input((784,))
     mean = 2 * layers.Flatten()(pixels)
     encoder = keras.Model(pixels, [mean, 0 * mean + log_var])
@@ -106,13 +106,13 @@ def denoiser(model_class):
     expect(np.isin(seen, (0, 1)).all(), "the noise should flip pixels, 0 to 1 and 1 to 0, and nothing else")
     flips = (seen != x).reshape(2, 100, 784).astype(float)
     expect_fresh(flips, "each pixel of each image should have a chance of its own, anew in every batch")
-    for pixel, name in enumerate(("paper", "ink")):
+    for pixel, name in enumerate(("background", "ink")):
         share = np.mean(seen[x == pixel] != pixel)
         expect(abs(share - 0.1) < 0.01, f"of the pixels that are {name} {share:.0%} are flipped, and not 10 %")
     expect(logits.max() > 1, "call should return the logits as the decoder gives them")
     deviation = np.std(logits.reshape(mean.shape) / 3 - mean)
-    expect(deviation > 0, "what is decoded is the mean of the code, and not a sample")
-    expect(abs(deviation - 0.1) < 0.01, "the code should be drawn with the encoder's mean and log_var")
+    expect(deviation > 0, "what is decoded is the mean of q(z|x), and not a sample")
+    expect(abs(deviation - 0.1) < 0.01, "z should be sampled with the encoder's mean and log_var")
     expect(np.isclose(loss, honest, rtol=1e-3), "the target of the loss should be the image without noise")
     print("training it for three epochs: about ten seconds")
     vae = fitted(model_class)
@@ -139,21 +139,21 @@ def a_normal_for_each_class(draw):
     z = drawn(0)
     expect(z.shape == (10, 2000, 3), f"the shape should be (10, 2000, 3), but is {z.shape}")
     copied = set(map(tuple, codes)) & set(map(tuple, z.reshape(-1, 3).astype("float32")))
-    expect(not copied, "these are codes of images: fit a normal distribution, and draw from that")
-    expect(len(np.unique(z.reshape(-1, 3), axis=0)) == 20_000, "some draws stand there twice")
+    expect(not copied, "these are latent codes of images: fit a normal distribution, and draw from that")
+    expect(len(np.unique(z.reshape(-1, 3), axis=0)) == 20_000, "some samples stand there twice")
     distances = []
     for digit in range(10):
         own, found = codes[labels == digit], z[digit]
-        scale, does_not_have = own.var(axis=0).max(), f"the draws for {digit} do not have"
+        scale, does_not_have = own.var(axis=0).max(), f"the samples for {digit} do not have"
         off = np.abs(found.mean(axis=0) - own.mean(axis=0)).max()
-        expect(off < 0.2 * np.sqrt(scale), f"{does_not_have} the mean of the codes of that class")
+        expect(off < 0.2 * np.sqrt(scale), f"{does_not_have} the mean of the latent codes of that class")
         alike = np.allclose(found.var(axis=0), own.var(axis=0), atol=0.2 * scale)
         expect(alike, f"{does_not_have} the variances of that class")
         alike = np.allclose(np.cov(found.T), np.cov(own.T), atol=0.2 * scale)
-        expect(alike, "the dimensions of a class are correlated, the draws are not")
+        expect(alike, "the dimensions of a class are correlated, the samples are not")
         found = found - found.mean(axis=0)
         distances.append((found * np.linalg.solve(np.cov(own.T), found.T).T).sum(axis=1))
-    expect(4 < np.var(distances) < 8, "the draws of a class should be normally distributed")
+    expect(4 < np.var(distances) < 8, "the samples of a class should be normally distributed")
     hint = "all classes got the same noise: go on with one generator, instead of beginning anew for each"
     expect(np.corrcoef(distances[0], distances[1])[0, 1] < 0.5, hint)
     seeded(drawn)

@@ -56,8 +56,8 @@ def own_pictures(prepare):
     expect(not wrong, f"each should come out with the shape (28, 28), not {wrong[:1]}")
     x = np.stack(x)
     expect(x.min() >= 0 and x.max() <= 1, f"the values should go from 0 to 1, but go from {x.min():g} to {x.max():g}")
-    expect(x.mean() < 0.5, "ink should be 1 and paper 0")
-    expect(np.median(x) < 0.02, "the paper should be white, that is 0, although it is grey on the photograph")
+    expect(x.mean() < 0.5, "ink should be 1 and background 0")
+    expect(np.median(x) < 0.02, "the background should be white, that is 0, although it is grey on the photograph")
     ink = x > 0.3
     expect(ink.any(axis=(1, 2)).all(), "some come out without any ink")
     longest = np.median(np.maximum(ink.any(axis=2).sum(axis=1), ink.any(axis=1).sum(axis=1)))
@@ -93,13 +93,13 @@ def convolutional_decoder(build):
         raise NotAttempted
     expect(isinstance(decoder, keras.Model), f"the function should return a keras.Model, not {decoder!r:.60}")
     shape = tuple(ops.shape(decoder(np.zeros((3, 20), "float32"))))
-    expect(shape == (3, 28, 28), f"three codes should give logits of the shape (3, 28, 28), not {shape}")
+    expect(shape == (3, 28, 28), f"three latent vectors should give logits of the shape (3, 28, 28), not {shape}")
     parts = list(weighted_layers(decoder))
     expect(any("Conv" in type(layer).__name__ for layer in parts), "there is no convolution in it")
     dense = getattr(parts[-1], "units", 0) == 784
     expect(not dense, "the pixels should come from convolutions, and its last layer is a dense one of 784 units")
     logits = numbers(decoder(np.random.default_rng(0).normal(size=(100, 20)).astype("float32")))
-    hint = "no logit is negative, of random codes: is there an activation at the end, or is the code ignored?"
+    hint = "no logit is negative, for random z: is there an activation at the end, or is z ignored?"
     expect(logits.min() < 0, hint)
     print("training a small model for three epochs, with the usual decoder and with yours: about a minute")
     x = utils.binarize(originals()[2], seed=0)
