@@ -301,7 +301,7 @@ def evaluate(vae, x, draws=8):
 def log_importance_weights(vae, x, noise):
     """Return log p(x, z) - log q(z|x), nats (n, k), at z = mean + exp(log_var / 2) * noise (n, k, latent_dim)."""
     mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x))
-    z = mean + ops.exp(0.5 * log_var) * noise
+    z = mean + ops.multiply(ops.exp(0.5 * log_var), noise)
     flat = ops.reshape(z, (-1, z.shape[-1]))
     logits = ops.reshape(ops.cast(vae.decoder(flat), "float32"), (*ops.shape(z)[:2], 28, 28))
     log_prior = ops.reshape(vae.log_prior(flat), ops.shape(z)[:2])

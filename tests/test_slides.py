@@ -85,7 +85,8 @@ def test_deck_tells_the_whole_story(deck):
     titles = [re.sub(r"[^\w ]", "", title) for title in page.locator(".slides h2").all_text_contents()]
     sections = [title for level, title in headings(markdown(path)) if level == 2]
     assert titles == [re.sub(r"[^\w ]", "", title) for title in sections[:-1]]  # the last one only leads elsewhere
-    figures = sum("image/png" in output.get("data", {}) for cell in cells(path, "code") for output in cell.outputs)
+    kinds = [set(out.get("data", {})) for cell in cells(path, "code") for out in cell.outputs]
+    figures = sum(bool(kind & {"image/png", "image/svg+xml"}) for kind in kinds)
     assert page.locator(".slides img").count() == figures
 
 
