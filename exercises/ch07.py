@@ -1,109 +1,111 @@
-"""07 Scale it up."""
+"""07 Learn the prior."""
 
-import itertools
+import functools
 
 import keras
 import numpy as np
-from keras import ops
-from PIL import Image
+from keras import layers, ops
 
 import utils
-from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals, trained
+from exercises import ask, exercise, expect, expect_near, numbers, one_of, originals, seeded, trained
 
 
 @exercise
-def four_replicas(reported, peak):
+def largest_estimate(nats):
+    mistakes = [(np.log(10_000), "that was with 10,000 images"), (np.log2(60_000), "these are bits, not nats")]
+    expect_near(nats, np.log(60_000), mistakes, "the mixture holds q(z|x) / N: how far below q(z|x) can it be?")
+
+
+class Transparent:
+    """A model of 6 dimensions in whose images one can read the noise: latent codes are 3 times the noise."""
+
+    latent_dim = 6
+
+    def from_noise(self, noise):
+        return 3 * ops.convert_to_tensor(noise)
+
+    def probabilities(self, z):
+        z = numbers(z)
+        return np.pad(1 / (1 + np.exp(-z)), ((0, 0), (0, 778)), constant_values=0.5).reshape(-1, 28, 28)
+
+
+@functools.cache
+def classifier():
+    """Return a classifier of grey digits, trained in ten seconds."""
+    x_train, y_train, *_ = originals()
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(500, activation="gelu"), layers.Dropout(0.3)]
+    model = keras.Sequential([keras.Input((28, 28)), layers.Flatten(), *hidden, layers.Dense(10, "softmax")])
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    model.fit(x_train, y_train, batch_size=250, epochs=3, verbose=0)
+    return model
+
+
+@exercise
+def temperature(guess, sample):
+    guess = one_of(guess, ("up", "down"))
+
+    def noise(seed):
+        x = numbers(sample(Transparent(), 3000, 6, 0.5, seed))
+        expect(x.shape == (3000, 28, 28), f"for 3,000 samples the shape should be (3000, 28, 28), but is {x.shape}")
+        return np.log(x / (1 - x)).reshape(3000, 784)[:, :6]
+
+    found = seeded(noise)
     mistakes = [
-        (94, "each replica's loss is the mean over its share, and they are added up"),
-        (94 / 4, "added up, not divided"),
+        (0.5, "the noise has to go through vae.from_noise before it is decoded"),
+        (3.0, "the noise is not scaled"),
+        (3 * 0.5**0.5, "its standard deviation should be the temperature, and not its variance"),
     ]
-    expect_near(reported, 376, mistakes, "four shares, each with a mean of 94, are added up")
+    expect_near(found.std(), 1.5, mistakes, "the noise should be standard normal times the temperature", 0.03)
+    alike = np.abs(np.corrcoef(found.T) - np.eye(6)).max()
+    expect(alike < 0.1, "each dimension needs random numbers of its own")
+    print("training a classifier: about ten seconds")
+    shares = []
+    for t in (1.0, 0.5):
+        x = numbers(sample(trained("digits_flow"), 1000, 32, t, 0)).astype("float32")
+        shares.append(np.mean(classifier().predict(x, batch_size=500, verbose=0).max(axis=1) > 0.95))
+    return f"at 1 {shares[0]:.0%} of the samples are clear, at 0.5 {shares[1]:.0%}; your guess was {guess}"
+
+
+@exercise
+def mixture_prior(log_prior):
+    rng = np.random.default_rng(0)
+    z, means, log_vars = (rng.normal(size=shape).astype("float32") for shape in ((20, 4), (7, 4), (7, 4)))
+    z[0] += 200  # there e^(log density) is 0
+
+    def each(z, means, log_vars):
+        terms = np.square(z[:, None] - means) / np.exp(log_vars) + log_vars + np.log(2 * np.pi)
+        return -0.5 * terms.astype("float64").sum(axis=-1)
+
+    logs = each(z, means, log_vars)
+    right = np.logaddexp.reduce(logs, axis=1) - np.log(7)
     mistakes = [
-        (16e-3, "for Adam the first guess is the square root of the factor"),
-        (2e-3, "larger batches allow larger steps"),
+        (right + np.log(7), "the weights are 1 / K each, so that the density integrates to one"),
+        (logs.mean(axis=1), "this is the mean of logarithms, and the logarithm of a mean is asked for"),
+        (right + 2 * np.log(2 * np.pi), "a factor of 2 pi is missing in each dimension"),
     ]
-    expect_near(peak, 8e-3, mistakes, "4e-3 times the square root of 4")
+    hint = "for each z the log-densities of all K Gaussians, then the logarithm of their mean"
+    found = ask(log_prior, z, means, log_vars, if_not_finite="far out there is a log 0: use logsumexp")
+    expect_near(found, right, mistakes, hint, 1e-5)
 
 
 @exercise
-def next_bfloat16(guess):
-    steps = ops.convert_to_numpy(ops.cast(ops.cast(np.linspace(200, 204, 4001), "bfloat16"), "float32"))
+def walk_through_noise(walk):
+    vae = trained("digits_flow")
+    mean = numbers(vae.encoder(originals()[2][:2])[0]).astype("float32")
+    noise = numbers(vae.flow(mean)[0]).astype("float32")
+    weights = np.linspace(0, 1, 7, dtype="float32")[:, None]
+
+    def between(a, b):
+        return (1 - weights) * a + weights * b
+
+    straight, right = vae.probabilities(between(*mean)), vae.probabilities(vae.from_noise(between(*noise)))
+    found = numbers(walk(vae, np.copy(mean[0]), np.copy(mean[1]), 7))
     mistakes = [
-        (200.5, "near 90 the step is 0.5; from 128 on it is twice that"),
-        (202, "200 has 8 binary digits before the point, and 8 is what there is"),
+        (straight, "this is the straight line between the latent codes: go through the noise"),
+        (right[::-1], "it goes from the end to the start"),
     ]
-    hint = "with 8 significant bits, how much is the last one worth between 128 and 256?"
-    expect_near(guess, np.unique(steps)[1], mistakes, hint, 1e-5)
-
-
-def pictures(x, seed):
-    """Return photographs, uint8, of digits x: enlarged, anywhere on a grey sheet, ink dark."""
-    rng = np.random.default_rng(seed)
-    for image in x:
-        size = int(rng.integers(60, 120))
-        digit = np.asarray(Image.fromarray((255 * image).astype("uint8")).resize((size, size), Image.BICUBIC)) / 255
-        sheet = np.zeros((160, 200))
-        top, left = rng.integers(0, 160 - size), rng.integers(0, 200 - size)
-        sheet[top : top + size, left : left + size] = digit
-        yield (225 - 180 * sheet + rng.normal(0, 3, sheet.shape)).clip(0, 255).astype("uint8")
-
-
-@exercise
-def own_pictures(prepare):
-    wanted = originals()[2][:200]
-    x = [numbers(prepare(picture)) for picture in pictures(wanted, seed=0)]
-    wrong = [image.shape for image in x if image.shape != (28, 28)]
-    expect(not wrong, f"each should come out with the shape (28, 28), not {wrong[:1]}")
-    x = np.stack(x)
-    expect(x.min() >= 0 and x.max() <= 1, f"the values should go from 0 to 1, but go from {x.min():g} to {x.max():g}")
-    expect(x.mean() < 0.5, "ink should be 1 and background 0")
-    expect(np.median(x) < 0.02, "the background should be white, that is 0, although it is grey on the photograph")
-    ink = x > 0.3
-    expect(ink.any(axis=(1, 2)).all(), "some come out without any ink")
-    longest = np.median(np.maximum(ink.any(axis=2).sum(axis=1), ink.any(axis=1).sum(axis=1)))
-    expect(17 <= longest <= 21, f"MNIST's digits fill 20x20 pixels, and these fill {longest:.0f}")
-    grey = np.mean((x > 0.1) & (x < 0.9))
-    expect(grey > 0.03, f"only {grey:.1%} of the pixels are grey: the strokes of MNIST have soft edges")
-    offsets = np.arange(28) - 13.75  # the middle of the field is 13.5, and MNIST's is 14
-    off = max(np.abs(x.sum(axis=axis) @ offsets / x.sum(axis=(1, 2))).mean() for axis in (1, 2))
-    expect(off < 0.75, f"their centres of mass are {off:.1f} pixels away from the middle on average")
-    moved = [np.roll(x, shift, (1, 2)).reshape(200, 784) for shift in itertools.product((-1, 0, 1), repeat=2)]
-    alike = np.max([np.corrcoef(part, wanted.reshape(200, 784))[:200, 200:] for part in moved], axis=0)
-    share = np.mean(alike.argmax(axis=1) == np.arange(200))
-    expect(share > 0.8, f"only {share:.0%} look like their photograph: are proportions and orientation kept?")
-    own, best = (-utils.log_likelihood(trained("digits"), utils.binarize(part, 0), 50).mean() for part in (x, wanted))
-    costs = f"they cost {own:.0f} nats, the originals {best:.0f}"
-    expect(own < best + 15, f"{costs}: look at them side by side")
-    return costs
-
-
-def weighted_layers(model):
-    """Yield the layers of a model that have weights, in their order, and those of the models in it."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from weighted_layers(layer)
-        elif layer.weights:
-            yield layer
-
-
-@exercise
-def convolutional_decoder(build):
-    decoder = build(20)
-    if decoder is ...:
-        raise NotAttempted
-    expect(isinstance(decoder, keras.Model), f"the function should return a keras.Model, not {decoder!r:.60}")
-    shape = tuple(ops.shape(decoder(np.zeros((3, 20), "float32"))))
-    expect(shape == (3, 28, 28), f"three latent vectors should give logits of the shape (3, 28, 28), not {shape}")
-    parts = list(weighted_layers(decoder))
-    expect(any("Conv" in type(layer).__name__ for layer in parts), "there is no convolution in it")
-    dense = getattr(parts[-1], "units", 0) == 784
-    expect(not dense, "the pixels should come from convolutions, and its last layer is a dense one of 784 units")
-    logits = numbers(decoder(np.random.default_rng(0).normal(size=(100, 20)).astype("float32")))
-    hint = "no logit is negative, for random z: is there an activation at the end, or is z ignored?"
-    expect(logits.min() < 0, hint)
-    print("training a small model for three epochs, with the usual decoder and with yours: about a minute")
-    x = utils.binarize(originals()[2], seed=0)
-    vaes = (fitted(), fitted(decoder=decoder))
-    usual, own = (vae.evaluate(x, batch_size=500, verbose=0, return_dict=True)["loss"] for vae in vaes)
-    expect(own < usual, f"it reaches {own:.1f} nats, the dense one {usual:.1f}; has the last layer an activation?")
-    return f"it reaches {own:.1f} nats, and the dense one {usual:.1f}"
+    hint = "noise of both ends with vae.flow, equal steps between, back with vae.from_noise, and decoded"
+    expect_near(found, right, mistakes, hint, 5e-3)
+    utils.show_digits(np.stack([straight, right]), row_labels=["straight", "through noise"], width=7)
+    return "above the straight line, below the walk through the noise"

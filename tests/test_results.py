@@ -22,6 +22,8 @@ TARGETS = {
     "digits_2d": {"-ELBO": 143.0},
     "benchmark": {"-ELBO": 89.5, "NLL": 85.7},
     "benchmark_iwae": {"-ELBO": 91.0, "NLL": 85.3},
+    "digits_flow": {"-ELBO": 90.4, "NLL": 87.2},
+    "benchmark_flow": {"-ELBO": 85.5, "NLL": 82.9},
 }
 
 

@@ -1,0 +1,109 @@
+"""08 Scale it up."""
+
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+from PIL import Image
+
+import utils
+from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals, trained
+
+
+@exercise
+def four_replicas(reported, peak):
+    mistakes = [
+        (94, "each replica's loss is the mean over its share, and they are added up"),
+        (94 / 4, "added up, not divided"),
+    ]
+    expect_near(reported, 376, mistakes, "four shares, each with a mean of 94, are added up")
+    mistakes = [
+        (16e-3, "for Adam the first guess is the square root of the factor"),
+        (2e-3, "larger batches allow larger steps"),
+    ]
+    expect_near(peak, 8e-3, mistakes, "4e-3 times the square root of 4")
+
+
+@exercise
+def next_bfloat16(guess):
+    steps = ops.convert_to_numpy(ops.cast(ops.cast(np.linspace(200, 204, 4001), "bfloat16"), "float32"))
+    mistakes = [
+        (200.5, "near 90 the step is 0.5; from 128 on it is twice that"),
+        (202, "200 has 8 binary digits before the point, and 8 is what there is"),
+    ]
+    hint = "with 8 significant bits, how much is the last one worth between 128 and 256?"
+    expect_near(guess, np.unique(steps)[1], mistakes, hint, 1e-5)
+
+
+def pictures(x, seed):
+    """Return photographs, uint8, of digits x: enlarged, anywhere on a grey sheet, ink dark."""
+    rng = np.random.default_rng(seed)
+    for image in x:
+        size = int(rng.integers(60, 120))
+        digit = np.asarray(Image.fromarray((255 * image).astype("uint8")).resize((size, size), Image.BICUBIC)) / 255
+        sheet = np.zeros((160, 200))
+        top, left = rng.integers(0, 160 - size), rng.integers(0, 200 - size)
+        sheet[top : top + size, left : left + size] = digit
+        yield (225 - 180 * sheet + rng.normal(0, 3, sheet.shape)).clip(0, 255).astype("uint8")
+
+
+@exercise
+def own_pictures(prepare):
+    wanted = originals()[2][:200]
+    x = [numbers(prepare(picture)) for picture in pictures(wanted, seed=0)]
+    wrong = [image.shape for image in x if image.shape != (28, 28)]
+    expect(not wrong, f"each should come out with the shape (28, 28), not {wrong[:1]}")
+    x = np.stack(x)
+    expect(x.min() >= 0 and x.max() <= 1, f"the values should go from 0 to 1, but go from {x.min():g} to {x.max():g}")
+    expect(x.mean() < 0.5, "ink should be 1 and background 0")
+    expect(np.median(x) < 0.02, "the background should be white, that is 0, although it is grey on the photograph")
+    ink = x > 0.3
+    expect(ink.any(axis=(1, 2)).all(), "some come out without any ink")
+    longest = np.median(np.maximum(ink.any(axis=2).sum(axis=1), ink.any(axis=1).sum(axis=1)))
+    expect(17 <= longest <= 21, f"MNIST's digits fill 20x20 pixels, and these fill {longest:.0f}")
+    grey = np.mean((x > 0.1) & (x < 0.9))
+    expect(grey > 0.03, f"only {grey:.1%} of the pixels are grey: the strokes of MNIST have soft edges")
+    offsets = np.arange(28) - 13.75  # the middle of the field is 13.5, and MNIST's is 14
+    off = max(np.abs(x.sum(axis=axis) @ offsets / x.sum(axis=(1, 2))).mean() for axis in (1, 2))
+    expect(off < 0.75, f"their centres of mass are {off:.1f} pixels away from the middle on average")
+    moved = [np.roll(x, shift, (1, 2)).reshape(200, 784) for shift in itertools.product((-1, 0, 1), repeat=2)]
+    alike = np.max([np.corrcoef(part, wanted.reshape(200, 784))[:200, 200:] for part in moved], axis=0)
+    share = np.mean(alike.argmax(axis=1) == np.arange(200))
+    expect(share > 0.8, f"only {share:.0%} look like their photograph: are proportions and orientation kept?")
+    own, best = (-utils.log_likelihood(trained("digits"), utils.binarize(part, 0), 50).mean() for part in (x, wanted))
+    costs = f"they cost {own:.0f} nats, the originals {best:.0f}"
+    expect(own < best + 15, f"{costs}: look at them side by side")
+    return costs
+
+
+def weighted_layers(model):
+    """Yield the layers of a model that have weights, in their order, and those of the models in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from weighted_layers(layer)
+        elif layer.weights:
+            yield layer
+
+
+@exercise
+def convolutional_decoder(build):
+    decoder = build(20)
+    if decoder is ...:
+        raise NotAttempted
+    expect(isinstance(decoder, keras.Model), f"the function should return a keras.Model, not {decoder!r:.60}")
+    shape = tuple(ops.shape(decoder(np.zeros((3, 20), "float32"))))
+    expect(shape == (3, 28, 28), f"three latent vectors should give logits of the shape (3, 28, 28), not {shape}")
+    parts = list(weighted_layers(decoder))
+    expect(any("Conv" in type(layer).__name__ for layer in parts), "there is no convolution in it")
+    dense = getattr(parts[-1], "units", 0) == 784
+    expect(not dense, "the pixels should come from convolutions, and its last layer is a dense one of 784 units")
+    logits = numbers(decoder(np.random.default_rng(0).normal(size=(100, 20)).astype("float32")))
+    hint = "no logit is negative, for random z: is there an activation at the end, or is z ignored?"
+    expect(logits.min() < 0, hint)
+    print("training a small model for three epochs, with the usual decoder and with yours: about a minute")
+    x = utils.binarize(originals()[2], seed=0)
+    vaes = (fitted(), fitted(decoder=decoder))
+    usual, own = (vae.evaluate(x, batch_size=500, verbose=0, return_dict=True)["loss"] for vae in vaes)
+    expect(own < usual, f"it reaches {own:.1f} nats, the dense one {usual:.1f}; has the last layer an activation?")
+    return f"it reaches {own:.1f} nats, and the dense one {usual:.1f}"
