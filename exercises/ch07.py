@@ -26,6 +26,7 @@ class Transparent:
 
     def probabilities(self, z):
         z = numbers(z)
+        expect(z.shape[1:] == (6,), f"the noise should be (n, latent_dim), here (n, 6), not {z.shape}")
         return np.pad(1 / (1 + np.exp(-z)), ((0, 0), (0, 778)), constant_values=0.5).reshape(-1, 28, 28)
 
 

@@ -111,7 +111,8 @@ WRONG = [
     ("temperature", "vae.from_noise(temperature * noise)", "temperature * noise", "through vae.from_noise"),
     ("temperature", "temperature * noise", "noise", "not scaled"),
     ("temperature", "temperature * noise", "temperature**0.5 * noise", "not its variance"),
-    ("temperature", "(n, latent_dim)", "(n, 1)", "random numbers of its own"),
+    ("temperature", "(n, latent_dim)", "(n, 1)", "should be (n, latent_dim)"),
+    ("temperature", "noise)", "noise[:, :1].repeat(latent_dim, 1))", "random numbers of its own"),
     ("mixture_prior", " - np.log(len(means))", "", "1 / K each"),
     (
         "mixture_prior",
@@ -134,7 +135,7 @@ WRONG = [
     ("next_bfloat16", "201", "202", "8 binary digits"),
     ("own_pictures", "return image", "return 1 - image", "ink should be 1"),
     ("own_pictures", "return image", "return image.round()", "soft edges"),
-    ("own_pictures", "return image", "return np.maximum(image, 0.1)", "paper should be white"),
+    ("own_pictures", "return image", "return np.maximum(image, 0.1)", "background should be white"),
     ("own_pictures", "20 *", "26 *", "fill 20x20"),
     ("own_pictures", "return image", "return np.roll(image, 4, axis=1)", "away from the middle"),
     ("own_pictures", "return image", "return image[:, ::-1]", "look like their photograph"),
