@@ -234,7 +234,7 @@ class Flow(layers.Layer):
         h = layers.Dense(width, activation="gelu")(h)
         h = layers.Dense(2 * (d - self.half), kernel_initializer="zeros")(h)
         scale, shift = ops.split(h, 2, axis=1)
-        return keras.Model(kept, [2 * ops.tanh(scale / 2), shift])  # bounded, so that no step can blow it up
+        return keras.Model(kept, [2 * ops.tanh(scale / 2), shift])  # no coupling scales by more than e²
 
     def call(self, z):
         log_det = 0.0
