@@ -1,9 +1,9 @@
-"""Train what notebook 05 compares beside its main table, and write the numbers to assets/variants.csv.
+"""Train what notebooks 05 and 07 compare beside their tables, and write the numbers to assets/variants.csv.
 
     python tools/measure_variants.py
 
 "changes": what each change to the training bought. So that the test set chooses nothing, these are trained on the first
-50,000 training images and judged on the other 10,000. "seeds": the model `digits` of notebook 03 with other seeds,
+50,000 training images and judged on the other 10,000. "seeds": the models `digits` and `digits_flow` with other seeds,
 trained on all 60,000 and judged on the test set: what is left to chance. "control": `benchmark` trained on as
 `benchmark_iwae` is, but on the ELBO. Together they take about half an hour on two cores.
 
@@ -52,7 +52,7 @@ DIGITS = {"latent_dim": 32, "epochs": 10, "centred": "input and output", "weight
 CONTROL = {"latent_dim": 50, "epochs": 35, "centred": "input and output", "weight_decay": 0.03, "start": "benchmark"}
 
 
-def measure(name, x_train, x_judged, seed, samples, latent_dim, epochs, centred, weight_decay, start=None):
+def measure(name, x_train, x_judged, seed, samples, latent_dim, epochs, centred, weight_decay, start=None, flow=False):
     keras.utils.set_random_seed(seed)
     vae = utils.build_vae(latent_dim, x_train.mean(axis=0) if centred else None)
     if centred == "output":
@@ -60,6 +60,8 @@ def measure(name, x_train, x_judged, seed, samples, latent_dim, epochs, centred,
         center.image.assign(np.zeros((28, 28)))
     if start:
         vae.set_weights(utils.load_vae(start).get_weights())
+    if flow:
+        vae = utils.FlowVAE(vae.encoder, vae.decoder, utils.Flow(latent_dim))
     backup_dir = utils.OUTPUTS / "backup" / re.sub(r"\W+", "_", f"{name} {seed}")
     utils.train(vae, utils.BinarizedBatches(x_train, seed=seed), backup_dir, epochs, weight_decay=weight_decay)
     x = utils.binarize(x_judged, 0)
@@ -81,6 +83,7 @@ def main():
         ("changes", name, 0, (x_train[:50_000], x_train[50_000:]), 100, options) for name, options in CHANGES.items()
     ]
     jobs += [("seeds", "digits", seed, (x_train, x_test), 100, DIGITS) for seed in SEEDS]
+    jobs += [("seeds", "digits_flow", seed, (x_train, x_test), 100, DIGITS | {"flow": True}) for seed in SEEDS]
     jobs += [("control", "benchmark, 35 more passes on the ELBO", 0, (x_train, x_test), 50, CONTROL)]
     order = [job[:3] for job in jobs]
     for table, name, seed, images, samples, options in jobs:
