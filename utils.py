@@ -125,9 +125,7 @@ def checked(method):
 
 @keras.saving.register_keras_serializable("vae")
 class VAE(keras.Model):
-    """A model whose loss is the negative ELBO in nats per image (Kingma and Welling, 2014); a call, or predict, gives
-    logits, mean, log_var. encoder: x (n, 28, 28) -> mean, log_var, (n, latent_dim) each; decoder: z -> logits.
-    """
+    """A model whose loss is -ELBO in nats per image (Kingma and Welling, 2014); a call gives logits, mean, log_var."""
 
     def __init__(self, encoder, decoder, **kwargs):
         super().__init__(**kwargs)
@@ -191,10 +189,7 @@ def logit(probability):
 
 
 def build_vae(latent_dim, mean_image=None, hidden_units=500):
-    """Build a dense VAE: 784 pixels, two layers of `hidden_units`, latent_dim, and the same way back; compiled.
-
-    With mean_image, (28, 28) in [0, 1], the encoder sees what differs from it and the decoder starts at its log-odds.
-    """
+    """Build a compiled dense VAE; the encoder subtracts mean_image (28, 28), the decoder starts at its log-odds."""
     pixels = keras.Input((28, 28))
     center = Center()
     h = layers.Flatten()(center(pixels))
@@ -216,85 +211,6 @@ def build_vae(latent_dim, mean_image=None, hidden_units=500):
     return vae
 
 
-@keras.saving.register_keras_serializable("vae")
-class Flow(layers.Layer):
-    """Map z (n, d) to noise (n, d) and log |det Jacobian| (n,) by affine couplings (Dinh et al., 2017)."""
-
-    def __init__(self, d, couplings=6, width=128, **kwargs):
-        super().__init__(**kwargs)
-        self.config = {"d": d, "couplings": couplings, "width": width}
-        self.half, rng = d // 2, np.random.default_rng(0)
-        self.orders = [rng.permutation(d) for _ in range(couplings)]
-        self.nets = [self.net(d, width) for _ in range(couplings)]
-        self.built = True
-
-    def net(self, d, width):
-        kept = keras.Input((self.half,))
-        h = layers.Dense(width, activation="gelu")(kept)
-        h = layers.Dense(width, activation="gelu")(h)
-        h = layers.Dense(2 * (d - self.half), kernel_initializer="zeros")(h)
-        scale, shift = ops.split(h, 2, axis=1)
-        return keras.Model(kept, [2 * ops.tanh(scale / 2), shift])  # no coupling scales by more than e²
-
-    def call(self, z):
-        log_det = 0.0
-        for order, net in zip(self.orders, self.nets, strict=True):
-            z = ops.take(z, order, axis=1)
-            kept, changed = z[:, : self.half], z[:, self.half :]
-            scale, shift = net(kept)
-            z = ops.concatenate([kept, changed * ops.exp(scale) + shift], axis=1)
-            log_det = log_det + ops.sum(scale, axis=1)
-        return z, log_det
-
-    def inverse(self, noise):
-        """Go back from noise (n, d) to z (n, d)."""
-        for order, net in zip(self.orders[::-1], self.nets[::-1], strict=True):
-            kept, changed = noise[:, : self.half], noise[:, self.half :]
-            scale, shift = net(kept)
-            noise = ops.concatenate([kept, (changed - shift) * ops.exp(-scale)], axis=1)
-            noise = ops.take(noise, np.argsort(order), axis=1)
-        return noise
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
-
-
-@keras.saving.register_keras_serializable("vae")
-class FlowVAE(VAE):
-    """A VAE with a learned prior: z is what standard normal noise becomes on its way back through a flow."""
-
-    def __init__(self, encoder, decoder, flow, **kwargs):
-        super().__init__(encoder, decoder, **kwargs)
-        self.flow = flow
-
-    def log_prior(self, z):
-        noise, log_det = self.flow(z)
-        return super().log_prior(noise) + log_det
-
-    def from_noise(self, noise):
-        return self.flow.inverse(ops.convert_to_tensor(noise, "float32"))
-
-    def call(self, x):
-        mean, log_var = self.encoder(x)
-        z = self.sampling(mean, log_var)
-        return self.decoder(z), mean, log_var, z
-
-    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        logits, mean, log_var, z = y_pred
-        log_q = -0.5 * ops.sum(ops.square(z - mean) / ops.exp(log_var) + log_var + math.log(2 * math.pi), axis=-1)
-        reconstruction, kl = reconstruction_loss(x, logits), log_q - self.log_prior(z)
-        self.reconstruction.update_state(reconstruction)
-        self.kl.update_state(kl)
-        return ops.mean(reconstruction + kl)
-
-    def get_config(self):
-        return {**super().get_config(), "flow": self.flow}
-
-
-def _without_optimizer(vae):
-    return FlowVAE(vae.encoder, vae.decoder, vae.flow) if hasattr(vae, "flow") else VAE(vae.encoder, vae.decoder)
-
-
 def _written(path, write):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -306,21 +222,22 @@ def _written(path, write):
 
 def save_vae(vae, name):
     """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path."""
-    return _written(OUTPUTS / "models" / f"{name}.weights.h5", _without_optimizer(vae).save_weights)
+    vae = type(vae)(**vae.get_config()) if hasattr(vae, "flow") else VAE(vae.encoder, vae.decoder)
+    return _written(OUTPUTS / "models" / f"{name}.weights.h5", vae.save_weights)
 
 
 def load_vae(name, folder=None):
     """Build the VAE called `name` with weights from a folder: OUTPUTS, if a notebook has written them, or ASSETS."""
     if name not in _LATENT_DIM:
         raise ValueError(f"there is no model {name!r}, but there are {', '.join(_LATENT_DIM)}")
-    vae = build_vae(_LATENT_DIM[name])
+    build = build_vae
     if name.endswith("flow"):
-        vae = FlowVAE(vae.encoder, vae.decoder, Flow(_LATENT_DIM[name]))
-        vae.compile()
+        from learned_prior import build_flow_vae as build  # which imports this module
+    vae = build(_LATENT_DIM[name])
     file = Path("models", f"{name}.weights.h5")
     path = (folder or (OUTPUTS if (OUTPUTS / file).exists() else ASSETS)) / file
     try:
-        _without_optimizer(vae).load_weights(path)
+        type(vae)(**vae.get_config()).load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds
         raise ValueError(f"{path} does not fit {name} ({error!r:.99}): delete yours, or git checkout assets/") from None
     print(f"{name}: weights from {Path(path.parents[1].name, file).as_posix()}")

@@ -277,7 +277,7 @@ def test_cells_are_short(path):
 @each_notebook
 def test_shown_definitions_are_the_ones_in_utils(path):
     """The reader would study other code than the later notebooks run."""
-    helpers = dict(definitions([module("utils.py")]))
+    helpers = dict(definitions([module("utils.py"), module("learned_prior.py")]))
     for name, code in definitions(parsed(path)):
         assert code == helpers.get(name, code)
 

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import utils
+from learned_prior import Flow, FlowVAE
 
 
 def shaken(flow, scale=0.1):
@@ -17,7 +18,7 @@ def shaken(flow, scale=0.1):
 
 def flow_vae(d):
     plain = utils.build_vae(d, hidden_units=16)
-    vae = utils.FlowVAE(plain.encoder, plain.decoder, shaken(utils.Flow(d)))
+    vae = FlowVAE(plain.encoder, plain.decoder, shaken(Flow(d)))
     vae.compile("adam")
     return vae
 
@@ -25,7 +26,7 @@ def flow_vae(d):
 @pytest.mark.parametrize("d", [2, 5, 32])
 def test_inverse_goes_back(d):
     """Samples would not come from the density that was trained."""
-    flow, z = shaken(utils.Flow(d)), np.random.default_rng(1).normal(size=(50, d)).astype("float32")
+    flow, z = shaken(Flow(d)), np.random.default_rng(1).normal(size=(50, d)).astype("float32")
     noise, _ = flow(z)
     np.testing.assert_allclose(ops.convert_to_numpy(flow.inverse(noise)), z, atol=1e-3)
     np.testing.assert_allclose(ops.convert_to_numpy(flow(flow.inverse(z))[0]), z, atol=1e-3)
@@ -34,7 +35,7 @@ def test_inverse_goes_back(d):
 def test_starts_as_the_standard_normal():
     """The first step of a training would be a leap."""
     plain = utils.build_vae(32, hidden_units=8)
-    vae = utils.FlowVAE(plain.encoder, plain.decoder, utils.Flow(32))
+    vae = FlowVAE(plain.encoder, plain.decoder, Flow(32))
     z = np.random.default_rng(1).normal(size=(20, 32)).astype("float32")
     np.testing.assert_allclose(vae.log_prior(z), utils.VAE.log_prior(vae, z), rtol=1e-5)
 

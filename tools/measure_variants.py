@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 import utils
+from learned_prior import Flow, FlowVAE
 
 TABLE = utils.ASSETS / "variants.csv"
 COLUMNS = [
@@ -61,7 +62,7 @@ def measure(name, x_train, x_judged, seed, samples, latent_dim, epochs, centred,
     if start:
         vae.set_weights(utils.load_vae(start).get_weights())
     if flow:
-        vae = utils.FlowVAE(vae.encoder, vae.decoder, utils.Flow(latent_dim))
+        vae = FlowVAE(vae.encoder, vae.decoder, Flow(latent_dim))
     backup_dir = utils.OUTPUTS / "backup" / re.sub(r"\W+", "_", f"{name} {seed}")
     utils.train(vae, utils.BinarizedBatches(x_train, seed=seed), backup_dir, epochs, weight_decay=weight_decay)
     x = utils.binarize(x_judged, 0)
