@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from utils import VAE, build_vae, reconstruction_loss
+from utils import VAE, build_vae
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -72,13 +72,9 @@ class FlowVAE(VAE):
         z = self.sampling(mean, log_var)
         return self.decoder(z), mean, log_var, z
 
-    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        logits, mean, log_var, z = y_pred
+    def divergence(self, mean, log_var, z):
         log_q = -0.5 * ops.sum(ops.square(z - mean) / ops.exp(log_var) + log_var + math.log(2 * math.pi), axis=-1)
-        reconstruction, kl = reconstruction_loss(x, logits), log_q - self.log_prior(z)
-        self.reconstruction.update_state(reconstruction)
-        self.kl.update_state(kl)
-        return ops.mean(reconstruction + kl)
+        return log_q - self.log_prior(z)
 
     def get_config(self):
         return {**super().get_config(), "flow": self.flow}

@@ -141,14 +141,15 @@ class VAE(keras.Model):
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         if sample_weight is not None:
             raise ValueError("a VAE knows no sample_weight, nor class_weight: leave it out")
-        logits, mean, log_var = (ops.cast(output, "float32") for output in y_pred)
+        logits, *q = (ops.cast(output, "float32") for output in y_pred)
         reconstruction = reconstruction_loss(ops.cast(x, "float32"), logits)
-        kl = kl_divergence(mean, log_var)
+        kl = self.divergence(*q)
         self.reconstruction.update_state(reconstruction)
         self.kl.update_state(kl)
         return ops.mean(reconstruction + kl)
 
     fit, evaluate, predict = map(checked, (keras.Model.fit, keras.Model.evaluate, keras.Model.predict))
+    divergence = staticmethod(kl_divergence)  # of q(z|x) from the prior
 
     def log_prior(self, z):
         """Return log p(z) of latent codes (n, latent_dim), in nats, (n,): here under N(0, I)."""

@@ -19,8 +19,6 @@ def largest_estimate(nats):
 class Transparent:
     """A model of 6 dimensions in whose images one can read the noise: latent codes are 3 times the noise."""
 
-    latent_dim = 6
-
     def from_noise(self, noise):
         return 3 * ops.convert_to_tensor(noise)
 

@@ -160,7 +160,7 @@ def test_outputs_hold_nothing_to_ignore(path):
         assert not [out for out in cell.outputs if any("widget" in kind for kind in out.get("data", {}))]
 
 
-@each_notebook
+@each_file
 def test_figures_have_an_alternative_text(path):
     """A reader who cannot see a figure would hear nothing of it, and nbconvert would warn."""
     for cell in cells(path, "code"):
