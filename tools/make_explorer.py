@@ -1,4 +1,4 @@
-"""Make assets/explorer.html from explorer/ and the weights in assets/models: python tools/make_explorer.py
+"""Make assets/explorer.html from docs/explorer/ and the weights in assets/models: python tools/make_explorer.py
 
 The page holds all it needs: two models, quantised, the codes of 2,000 test digits, and 80 test digits to begin with.
 """
@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 
 import utils
 
-SOURCES = utils.ASSETS.parent / "explorer"
+SOURCES = utils.ASSETS.parent / "docs" / "explorer"
 PAGE = utils.ASSETS / "explorer.html"
 # A weight is stored as a whole number of steps; so many of them make the root mean square of its column.
 STEPS = 500

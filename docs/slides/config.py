@@ -1,4 +1,4 @@
-"""Slides from the notebooks that need no internet: jupyter nbconvert --to slides --config slides/config.py
+"""Slides from the notebooks that need no internet: jupyter nbconvert --to slides --config docs/slides/config.py
 
 Each deck is one file in outputs/slides. reveal.js and MathJax stand in it, from two packages that carry them along.
 
@@ -11,7 +11,8 @@ import importlib.util
 import os
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+DOCS = Path(__file__).resolve().parent.parent
+REPOSITORY = DOCS.parent
 
 
 def package(name):
@@ -36,7 +37,7 @@ c = get_config()  # noqa: F821  nbconvert runs this file, and brings it
 c.NbConvertApp.notebooks = [str(REPOSITORY / "notebooks" / "*.ipynb")]
 c.FilesWriter.build_directory = str(Path(os.environ.get("VAE_OUTPUTS") or REPOSITORY / "outputs") / "slides")
 c.SlidesExporter.template_name = "slides"
-c.SlidesExporter.extra_template_basedirs = [str(REPOSITORY)]
+c.SlidesExporter.extra_template_basedirs = [str(DOCS)]
 c.SlidesExporter.extra_template_paths = [
     str(package("sphinx_revealjs") / "_static" / "revealjs"),
     str(package("sphinx-mathjax-offline") / "static" / "mathjax"),
