@@ -26,27 +26,23 @@ logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of batches of seve
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 OUTPUTS = ASSETS.parent / Path(os.environ.get("VAE_OUTPUTS") or "outputs").expanduser()
-_LATENT_DIM = {"digits": 32, "digits_2d": 2, "benchmark": 50, "benchmark_iwae": 50}
-_LATENT_DIM |= {"digits_flow": 32, "benchmark_flow": 50}
+_LATENT_DIM = {"digits": 32, "digits_2d": 2, "digits_flow": 32}
+_LATENT_DIM |= dict.fromkeys(("benchmark", "benchmark_iwae", "benchmark_flow"), 50)
 plt.style.use(ASSETS / "style.mplstyle")
 
 
 def load_mnist():
     """Return (x_train, y_train), (x_test, y_test) as keras.datasets.mnist.load_data() does, uint8, from assets/."""
-    path = ASSETS / "mnist.npz"
-    try:
-        with np.load(path) as arrays:
-            return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
-    except Exception as error:  # a damaged zip file fails in a dozen ways
-        raise OSError(f"{path} is missing or damaged ({error}): git checkout -- assets/mnist.npz restores it") from None
+    with np.load(ASSETS / "mnist.npz") as arrays:
+        return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
 def check_images(x):
-    """Return x as a NumPy array; raise a ValueError unless it is (n, 28, 28), n > 0, in [0, 1], without NaN."""
+    """Return x as a NumPy array; raise a ValueError unless it is (n, height, width), n > 0, in [0, 1], not NaN."""
     if not hasattr(x, "__array__"):
         raise ValueError(f"images must be one array, (n, 28, 28), not a {type(x).__name__}: np.stack a list of images")
     x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
-    if x.ndim != 3 or x.shape[1:] != (28, 28) or len(x) == 0:
+    if x.ndim != 3 or len(x) == 0:
         raise ValueError(f"images must have the shape (n, 28, 28) with n > 0, not {x.shape}")
     low, high = x.min(), x.max()
     if not (low >= 0 and high <= 1):  # NaN is neither
@@ -304,7 +300,7 @@ def log_importance_weights(vae, x, noise):
     mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x))
     z = mean + ops.multiply(ops.exp(0.5 * log_var), noise)
     flat = ops.reshape(z, (-1, z.shape[-1]))
-    logits = ops.reshape(ops.cast(vae.decoder(flat), "float32"), (*ops.shape(z)[:2], 28, 28))
+    logits = ops.reshape(ops.cast(vae.decoder(flat), "float32"), (*ops.shape(z)[:2], *x.shape[1:]))
     log_prior = ops.reshape(vae.log_prior(flat), ops.shape(z)[:2])
     log_q = -0.5 * ops.sum(ops.square(noise) + log_var + math.log(2 * math.pi), axis=-1)
     return log_prior - log_q - reconstruction_loss(ops.expand_dims(x, 1), logits)
@@ -333,14 +329,15 @@ def show_digits(x, row_labels=(), column_labels=(), width=None):
     x = np.asarray(x)
     if x.ndim != 4:
         raise ValueError(f"images must have the shape (rows, columns, 28, 28), not {x.shape}; x[None] makes one row")
-    rows, columns = x.shape[:2]
     check_images(x.reshape(-1, *x.shape[2:]))
-    grid = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))).transpose(0, 2, 1, 3).reshape(rows * 30, columns * 30)
+    x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    rows, columns, height, wide = x.shape
+    grid = x.transpose(0, 2, 1, 3).reshape(rows * height, columns * wide)
     width = width or 0.6 * columns
     figure, axes = plt.subplots(figsize=(width, width * rows / columns), subplot_kw={"frame_on": False})
     axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(30 * np.arange(len(column_labels)) + 14.5, column_labels)
-    axes.set_yticks(30 * np.arange(len(row_labels)) + 14.5, row_labels)
+    axes.set_xticks(wide * np.arange(len(column_labels)) + (wide - 1) / 2, column_labels)
+    axes.set_yticks(height * np.arange(len(row_labels)) + (height - 1) / 2, row_labels)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.grid(False)
     return figure

@@ -25,29 +25,6 @@ def test_load_mnist_returns_mnist_as_keras_does():
     assert {array.dtype for array in arrays.values()} == {np.dtype("uint8")}
 
 
-def missing(path):
-    """The file is not there."""
-
-
-def pointer(path):
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 11490519\n")
-
-
-def half(path):
-    content = (utils.ASSETS / "mnist.npz").read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-@pytest.mark.parametrize("damage", [missing, pointer, half])
-def test_a_damaged_file_is_named_with_how_to_mend_it(tmp_path, monkeypatch, damage):
-    """A reader with a broken clone would meet a traceback from inside zipfile or pickle."""
-    damage(tmp_path / "mnist.npz")
-    monkeypatch.setattr(utils, "ASSETS", tmp_path)
-    with pytest.raises(OSError, match="git checkout -- assets/mnist.npz") as error:
-        utils.load_mnist()
-    assert str(tmp_path / "mnist.npz") in str(error.value)
-
-
 X = np.zeros((3, 28, 28), "float32")
 
 
