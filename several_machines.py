@@ -93,14 +93,13 @@ def main():
     options = parser.parse_args()
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    limits = dict.fromkeys(("initialization_timeout", "heartbeat_timeout_seconds"), options.timeout)
-    jax.distributed.initialize(options.address, options.count, options.index, **limits)
+    jax.distributed.initialize(options.address, options.count, options.index, heartbeat_timeout_seconds=options.timeout)
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     try:
         losses = train(options).history["loss"]
     except jax.errors.JaxRuntimeError as error:
         reason = str(error).rpartition("Error dispatching computation: ")[2]
-        print(f"process {options.index} stops, for another one is gone: start all of them again ({reason})", flush=True)
+        print(f"process {options.index} stops, for another one is gone: start all of them again; {reason}", flush=True)
         os._exit(1)  # for a normal exit would wait for the dead one
     print(f"process {options.index} of {options.count}: loss {losses[-1]:.6f}")
 

@@ -135,17 +135,13 @@ WRONG = [
     ("next_bfloat16", "201", "202", "8 binary digits"),
     ("own_pictures", "return image", "return 1 - image", "ink should be 1"),
     ("own_pictures", "return image", "return image.round()", "soft edges"),
-    ("own_pictures", "return image", "return np.maximum(image, 0.1)", "background should be white"),
+    ("own_pictures", "return image", "return np.maximum(image, 0.1)", "background should be 0"),
     ("own_pictures", "20 *", "26 *", "fill 20x20"),
     ("own_pictures", "return image", "return np.roll(image, 4, axis=1)", "away from the middle"),
     ("own_pictures", "return image", "return image[:, ::-1]", "look like their photograph"),
-    ("convolutional_decoder", "Conv2DTranspose(1, 5, strides=2, padding=", "Foo(", "has no attribute"),
-    (
-        "convolutional_decoder",
-        'padding="same")(h)',
-        'padding="same", activation="sigmoid")(h)',
-        "an activation at the end",
-    ),
+    ("convolutional_decoder", "Conv2D(1, 3, padding=", "Foo(", "has no attribute"),
+    ("convolutional_decoder", "Conv2D(1, 3", 'Conv2D(1, 3, activation="sigmoid"', "an activation at the end"),
+    ("convolutional_decoder", "7 * 7 * 32, ", "500)(z)\n    h = keras.layers.Dense(7 * 7 * 32, ", "weights: let it"),
     ("convolutional_decoder", "return keras", "return utils.build_vae(20).decoder\n    keras", "no convolution"),
 ]
 # Answers in other words, of other types, or that change what they are given, as students write them.

@@ -116,5 +116,5 @@ def test_the_table_of_variants_is_what_its_command_measures():
     expected = [("changes", name, "0") for name in CHANGES] + [
         ("seeds", name, str(seed)) for name in ("digits", "digits_flow") for seed in SEEDS
     ]
-    expected.append(("control", "benchmark, 35 more passes on the ELBO", "0"))
+    expected += [("control", "benchmark, 35 more passes on the ELBO", "0"), ("convolutions", "convolutional", "0")]
     assert sorted(rows) == sorted(expected)

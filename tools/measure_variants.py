@@ -1,11 +1,12 @@
-"""Train what notebooks 05 and 07 compare beside their tables, and write the numbers to assets/variants.csv.
+"""Train what notebooks 05, 07 and 08 compare beside their tables, and write the numbers to assets/variants.csv.
 
     python tools/measure_variants.py
 
 "changes": what each change to the training bought. So that the test set chooses nothing, these are trained on the first
 50,000 training images and judged on the other 10,000. "seeds": the models `digits` and `digits_flow` with other seeds,
 trained on all 60,000 and judged on the test set: what is left to chance. "control": `benchmark` trained on as
-`benchmark_iwae` is, but on the ELBO. Together they take about half an hour on two cores.
+`benchmark_iwae` is, but on the ELBO. "convolutions": `digits` with the networks of notebook 08. Together they take
+about 40 minutes on two cores.
 
 Rows are written as they are finished. A row that is there is not measured again, so delete what you want measured
 again; a training that was interrupted goes on where it stopped.
@@ -20,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import keras
+import nbformat
 import numpy as np
 import tensorflow as tf
 
@@ -53,9 +55,32 @@ DIGITS = {"latent_dim": 32, "epochs": 10, "centred": "input and output", "weight
 CONTROL = {"latent_dim": 50, "epochs": 35, "centred": "input and output", "weight_decay": 0.03, "start": "benchmark"}
 
 
-def measure(name, x_train, x_judged, seed, samples, latent_dim, epochs, centred, weight_decay, start=None, flow=False):
+def convolutional_vae(*args):
+    """Call the function of notebook 08."""
+    cells = nbformat.read(utils.ASSETS.parent / "notebooks" / "08_scaling.ipynb", 4).cells
+    (source,) = [cell.source for cell in cells if cell.source.startswith("def convolutional_vae(")]
+    scope = {"keras": keras, "layers": keras.layers, "utils": utils}
+    exec(source, scope)
+    return scope["convolutional_vae"](*args)
+
+
+def measure(
+    name,
+    x_train,
+    x_judged,
+    seed,
+    samples,
+    latent_dim,
+    epochs,
+    centred,
+    weight_decay,
+    start=None,
+    flow=False,
+    conv=False,
+):
     keras.utils.set_random_seed(seed)
-    vae = utils.build_vae(latent_dim, x_train.mean(axis=0) if centred else None)
+    build = convolutional_vae if conv else utils.build_vae
+    vae = build(latent_dim, x_train.mean(axis=0) if centred else None)
     if centred == "output":
         (center,) = (layer for layer in vae.encoder.layers if isinstance(layer, utils.Center))
         center.image.assign(np.zeros((28, 28)))
@@ -86,6 +111,7 @@ def main():
     jobs += [("seeds", "digits", seed, (x_train, x_test), 100, DIGITS) for seed in SEEDS]
     jobs += [("seeds", "digits_flow", seed, (x_train, x_test), 100, DIGITS | {"flow": True}) for seed in SEEDS]
     jobs += [("control", "benchmark, 35 more passes on the ELBO", 0, (x_train, x_test), 50, CONTROL)]
+    jobs += [("convolutions", "convolutional", 0, (x_train, x_test), 100, DIGITS | {"conv": True})]
     order = [job[:3] for job in jobs]
     for table, name, seed, images, samples, options in jobs:
         key = {"table": table, "variant": name, "seed": str(seed)}
