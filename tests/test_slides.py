@@ -18,7 +18,7 @@ REVEAL = "window.Reveal && Reveal.isReady()"
 # What is wrong with the slide that is shown: something beyond its edges, too small or too much, no title, or nothing.
 LOOK = """([width, height, most]) => {
     const wrong = [], slide = Reveal.getCurrentSlide();
-    const title = slide.querySelector(":scope > :is(h1, h2)"), body = slide.querySelector(".body");
+    const title = slide.querySelector("h1, h2"), body = slide.querySelector(".body");
     if (!title?.textContent.trim()) wrong.push("no title");
     else if (title.clientHeight > 1.5 * parseFloat(getComputedStyle(title).lineHeight)) wrong.push("a long title");
     for (const element of slide.querySelectorAll("*")) {
@@ -29,7 +29,7 @@ LOOK = """([width, height, most]) => {
         const top = body.contains(element) ? title.getBoundingClientRect().bottom - 1 : 0;
         if (scrolls || box.left < 0 || box.top < top || box.right > width + 1 || box.bottom > height + 1)
             wrong.push(`${element.tagName} ${box.right} x ${box.bottom} ${element.textContent.trim().slice(0, 60)}`);
-        const [wide, high] = [element.naturalWidth, element.naturalHeight];
+        const wide = element.naturalWidth, high = element.naturalHeight;
         const size = Math.min(box.width / wide, box.height / high) / Math.min(1160 / wide, 560 / high);
         if (size < 0.6) wrong.push(`a figure, shrunk to ${Math.round(100 * size)} %`);
         if (element.closest("pre") && parseFloat(getComputedStyle(element).fontSize) < 24) wrong.push("small code");
@@ -98,18 +98,16 @@ def test_deck_tells_the_whole_story(deck):
     sections = [title for level, title in headings(markdown(path)) if level == 2]
     assert [title for title in titles if title in sections] == sections[:-2]  # the last are exercises and links
     assert len(set(titles)) == len(titles)
-    assert max(map(len, titles)) <= 60
-    kept = [cell for cell in cells(path, "code") if cell.metadata.slideshow.slide_type != "skip"]
-    kinds = [set(out.get("data", {})) for cell in kept for out in cell.outputs]
-    borrowed = sum("figure" in cell.metadata.slideshow for kind in ("code", "markdown") for cell in cells(path, kind))
+    kept = [cell for cell in nbformat.read(path, as_version=4).cells if cell.metadata.slideshow.slide_type != "skip"]
+    borrowed = sum("figure" in cell.metadata.slideshow for cell in kept)
+    kinds = [set(out.get("data", {})) for cell in kept for out in cell.get("outputs", ())]
     figures = sum(bool(kind & {"image/png", "image/svg+xml"}) for kind in kinds)
     assert page.locator(".slides img").count() == figures + borrowed
     notes = " ".join(" ".join(page.locator("aside.notes").all_text_contents()).split())
-    for cell in cells(path, "markdown"):
-        if cell.metadata.slideshow.slide_type != "skip":
-            prose = re.sub(r"^#.*|\]\([^)]*\)|\$\$.*?\$\$", "", cell.source, flags=re.MULTILINE | re.DOTALL)
-            for words in re.findall(r"(?<![\w$\\])[A-Za-z]{3,} [a-z]+(?: [a-z]+)+(?= )", prose):
-                assert words in notes
+    prose = "\n\n".join(cell.source for cell in kept if cell.cell_type == "markdown")
+    prose = re.sub(r"^#.*|\]\([^)]*\)|\$\$.*?\$\$", "", prose, flags=re.MULTILINE | re.DOTALL)
+    phrases = re.findall(r"(?<![\w$\\])[A-Za-z]{3,}(?: [a-z]+){2,}(?= )", prose)
+    assert [phrase for phrase in phrases if phrase not in notes] == []
 
 
 def test_model_begins_with_pictures(browser, decks):  # noqa: F811
@@ -119,7 +117,6 @@ def test_model_begins_with_pictures(browser, decks):  # noqa: F811
     digits, diagram = (page.evaluate(first, f'img[src*="image/{kind}"]') for kind in ("png", "svg"))
     assert digits < 5
     assert diagram <= page.evaluate(first, ".words mjx-container")
-    page.close()
 
 
 def test_what_does_not_fit_is_found(tmp_path, browser):  # noqa: F811
@@ -129,11 +126,10 @@ def test_what_does_not_fit_is_found(tmp_path, browser):  # noqa: F811
     made_up = [("code", code, {"lines": "1-40"}), ("code", code, {"lines": "3-4, 7"}), ("markdown", formula, {})]
     made_up += [("markdown", text, {"show": "1-12"}), ("markdown", text, {"title": "words " * 20})]
     slides = [nbformat.v4.new_markdown_cell("# Title")]
-    for kind, source, slideshow in made_up:
-        new = getattr(nbformat.v4, f"new_{kind}_cell")
-        slides.append(new(source, metadata={"slideshow": {"slide_type": "subslide", "title": "A claim", **slideshow}}))
+    for kind, source, own in made_up:
+        metadata = {"slideshow": {"slide_type": "subslide", "title": "A claim", **own}}
+        slides.append(getattr(nbformat.v4, f"new_{kind}_cell")(source, metadata=metadata))
     path = tmp_path / "made_up.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=slides), path)
     page = show(browser, convert(tmp_path, path) / "made_up.slides.html", REVEAL)
     assert list(faults(page)) == [1, 2, 4, 5, 6]  # empty, long, too wide, wordy, and a long title
-    page.close()

@@ -101,7 +101,7 @@ def slide(cell, cells):
     after = (n for n in range(place + 1, len(cells)) if cells[n].metadata.get("subslide_start"))
     group = [one for one in cells[place : next(after, None)] if one.metadata.slide_type != "skip"]
     prose = "\n\n".join(one.source for one in group if one.cell_type == "markdown")
-    notes = re.sub(r"^#+ .*", "", prose, flags=re.MULTILINE)
+    notes = re.sub(r"^#+ .*", "", prose, flags=re.MULTILINE).strip()
     above = "\n".join(one.source for one in cells[: place + 1] if one.cell_type == "markdown")
     mark, heading = re.findall(r"^(#+) (.*)", above, re.MULTILINE)[-1]
     shown = [(one, *part) for one in group if one.metadata.slide_type != "notes" for part in parts(one) if part[1]]
