@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 from browser import HEIGHT, WIDTH, browser, show  # noqa: F401  a fixture
-from test_notebooks import NOTEBOOKS, ROOT, cells, headings, markdown
+from test_notebooks import NOTEBOOKS, ROOT, headings, markdown
 
 pytestmark = pytest.mark.slow
 

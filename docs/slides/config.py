@@ -53,7 +53,7 @@ def words(source, show):
                 number = sentences[-1][0]
                 kept.append(" ".join(sentence for n, sentence in sentences if n in show))
     assert number == 0 or max(show) <= number, f"there is no sentence {max(show)} in: {source}"
-    return "\n\n".join(filter(None, kept))
+    return re.sub(":$", ".", "\n\n".join(filter(None, kept)))
 
 
 def printed(text, number):
