@@ -41,9 +41,7 @@ def exercises(path):
         metadata = (
             {"tags": ["nbval-check-output"]} if re.search(r"^exercises\.\w+\(", cell.source, re.MULTILINE) else {}
         )
-        # On slides the class sees what is asked; the code is for the notebook.
-        slide = "skip" if cell.cell_type == "code" else "subslide" if made else "slide"
-        metadata["slideshow"] = {"slide_type": slide}
+        metadata["slideshow"] = {"slide_type": "skip"}
         made.append(new(without_answer(cell.source), id=f"exercise-{len(made) + 1:02}", metadata=metadata))
     return made
 
