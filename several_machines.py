@@ -92,6 +92,8 @@ def main():
     parser.add_argument("--timeout", type=int, default=60, help="seconds after which a silent process counts as dead")
     options = parser.parse_args()
 
+    host, _, _ = options.address.rpartition(":")
+    os.environ["no_grpc_proxy"] = host  # noqa: SIM112  or a proxy for the internet would be asked
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(options.address, options.count, options.index, heartbeat_timeout_seconds=options.timeout)
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))

@@ -102,7 +102,9 @@ def convolutional_decoder(build):
     dense = getattr(parts[-1], "units", 0) == 784
     expect(not dense, "the pixels should come from convolutions, and its last layer is a dense one of 784 units")
     weights = decoder.count_params()
-    expect(weights <= 60_000, f"it has {weights:,} weights: let it begin with fewer channels, or without wide dense layers")
+    expect(
+        weights <= 60_000, f"it has {weights:,} weights: let it begin with fewer channels, or without wide dense layers"
+    )
     logits = numbers(decoder(np.random.default_rng(0).normal(size=(100, 20)).astype("float32")))
     hint = "no logit is negative, for random z: is there an activation at the end, or is z ignored?"
     expect(logits.min() < 0, hint)

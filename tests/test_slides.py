@@ -12,7 +12,6 @@ from test_notebooks import NOTEBOOKS, ROOT, headings, markdown
 
 pytestmark = pytest.mark.slow
 
-LECTURES = NOTEBOOKS[:-1]  # 08 has no titles yet
 WORDS = 45  # on a slide, beside its title, code, results, formulas and tables
 REVEAL = "window.Reveal && Reveal.isReady()"
 # What is wrong with the slide that is shown: something beyond its edges, too small or too much, no title, or nothing.
@@ -57,7 +56,7 @@ def decks(tmp_path_factory):
     return convert(tmp_path_factory.mktemp("decks"))
 
 
-@pytest.fixture(scope="module", params=LECTURES, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
 def deck(request, browser, decks):  # noqa: F811
     """A notebook's path, and the page that shows its slides."""
     page = show(browser, decks / f"{request.param.stem}.slides.html", REVEAL)
