@@ -138,10 +138,10 @@ WRONG = [
     ("own_pictures", "return image", "return np.maximum(image, 0.1)", "background should be 0"),
     ("own_pictures", "20 *", "26 *", "fill 20x20"),
     ("own_pictures", "return image", "return np.roll(image, 4, axis=1)", "away from the middle"),
-    ("own_pictures", "return image", "return image[:, ::-1]", "look like their photograph"),
+    ("own_pictures", "return image", "return np.roll(image[:, ::-1], 1, axis=1)", "look like their photograph"),
     ("convolutional_decoder", "Conv2D(1, 3, padding=", "Foo(", "has no attribute"),
     ("convolutional_decoder", "Conv2D(1, 3", 'Conv2D(1, 3, activation="sigmoid"', "an activation at the end"),
-    ("convolutional_decoder", "7 * 7 * 32, ", "500)(z)\n    h = keras.layers.Dense(7 * 7 * 32, ", "weights: let it"),
+    ("convolutional_decoder", 'gelu")(z)', 'gelu")(keras.layers.Dense(500)(z))', "weights: let it"),
     ("convolutional_decoder", "return keras", "return utils.build_vae(20).decoder\n    keras", "no convolution"),
 ]
 # Answers in other words, of other types, or that change what they are given, as students write them.
