@@ -309,15 +309,15 @@ function cost(model, { mean, logVar }) {
   return kl + reconstructionCost(image, model.decode(mean));
 }
 
-// Two dimensions lose a drawing when they take it for another digit than 32 do. The nats alone cannot tell: by them, the
-// fours that come back as nines cost no more than the others.
+// Two dimensions lose a drawing when they put it among other digits than 32 clearly do. The nats alone cannot tell: test
+// digits that come back as another digit hardly cost more than the rest.
 function whatIsLost() {
   const [flat, full] = [panels.two.code, main.encode(image)];
   const here = classNear(flat.mean);
   const active = data.models.digits.active.map(({ dimension }) => full.mean[dimension]);
-  const there = nearest(active, data.dots.many, 5).digit;
+  const { digit: there, votes } = nearest(active, data.dots.many, 5);
   const saved = Math.round(cost(twin, flat) - cost(main, full));
-  return here !== null && here !== there && saved > 0 ? { here, there, saved } : null;
+  return here !== null && here !== there && votes > 3 && saved > 0 ? { here, there, saved } : null;
 }
 
 // ------------------------------------------------------------------------------------------------ two dimensions: a map
@@ -354,13 +354,14 @@ function decodeTwin() {
   }
 }
 
-// The most frequent class among the nearest of the dots, and how far the first is.
+// The most frequent class among the nearest of the dots, how many those are, and how far the first is.
 function nearest(z, codes, count) {
   const squared = (code) => code.reduce((sum, value, i) => sum + (value - z[i]) ** 2, 0);
   const near = codes.map((code, i) => [squared(code), data.dots.labels[i]]).sort((a, b) => a[0] - b[0]);
   const counts = new Array(10).fill(0);
   for (const [, label] of near.slice(0, count)) counts[label]++;
-  return { digit: counts.indexOf(Math.max(...counts)), squared: near[0][0] };
+  const votes = Math.max(...counts);
+  return { digit: counts.indexOf(votes), votes, squared: near[0][0] };
 }
 
 // On the map: null where no dot is near.
@@ -389,8 +390,9 @@ function centres() {
 }
 
 function drawBackdrop() {
-  backdrop = newCanvas(SHARPNESS * MAP);
-  const context = backdrop.getContext("2d");
+  const canvas = newCanvas(SHARPNESS * MAP);
+  backdrop = { canvas, width: $("map").clientWidth };
+  const context = canvas.getContext("2d");
   context.scale(SHARPNESS, SHARPNESS);
   context.fillStyle = colour("--paper");
   context.fillRect(0, 0, MAP, MAP);
@@ -407,9 +409,14 @@ function drawBackdrop() {
     context.fill();
   });
   nameAxes(context);
-  context.font = "bold 17px system-ui, sans-serif";
+  context.font = `bold ${17 * enlarged()}px system-ui, sans-serif`;
   context.fillStyle = colour("--ink");
   centres().forEach((centre, digit) => write(context, digit, ...toMap(centre)));
+}
+
+// On a small map, words are larger than its dots.
+function enlarged() {
+  return Math.max(1, 360 / ($("map").clientWidth || MAP));
 }
 
 function write(context, words, x, y) {
@@ -442,12 +449,12 @@ function drawAxes(context) {
 }
 
 function nameAxes(context) {
-  context.font = "12px system-ui, sans-serif";
+  context.font = `${12 * enlarged()}px system-ui, sans-serif`;
   context.fillStyle = colour("--quiet");
   for (let tick = 1 - REACH; tick < REACH; tick++) {
     const name = String(tick).replace("-", "−");
     write(context, name, toMap([tick, 0])[0], MAP - 15);
-    if (tick > 1 - REACH) write(context, name, 17, toMap([0, tick])[1]);
+    write(context, name, 17, toMap([0, tick])[1]);
     if (tick > 0) write(context, `${tick} sd`, ...toMap([0.707 * tick, -0.707 * tick]));
   }
   write(context, "z₁", MAP - 12, MAP / 2 + 12);
@@ -477,10 +484,10 @@ function drawManifold() {
 }
 
 function drawMap() {
-  if (!backdrop) drawBackdrop();
+  if (backdrop?.width !== $("map").clientWidth) drawBackdrop();
   const context = $("map").getContext("2d");
   context.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
-  context.drawImage(backdrop, 0, 0, MAP, MAP);
+  context.drawImage(backdrop.canvas, 0, 0, MAP, MAP);
   const { code } = panels.two;
   $("lens").hidden = !code;
   if (code) drawLens(context);
@@ -501,44 +508,44 @@ function outline(context, path, name = "--ink") {
   context.stroke();
 }
 
-// The ellipses of one and two standard deviations around a place on the canvas, and the samples that have left the mean.
-function drawDistribution(context, [x, y], zoom) {
-  const { code, samples, dropped } = panels.two;
-  const scale = (zoom * MAP) / (2 * REACH);
-  const ellipse = (deviations) => () => {
-    const radii = code.logVar.map((value) => deviations * Math.exp(0.5 * value) * scale);
-    context.ellipse(x, y, ...radii, 0, 0, 2 * Math.PI);
-  };
+// The ellipses of one and two standard deviations around a place on the canvas.
+function drawEllipses(context, [x, y], zoom) {
+  const { logVar } = panels.two.code;
   for (const deviations of [2, 1]) {
-    outline(context, ellipse(deviations), "--accent");
-    context.fillStyle = colour("--belief");
-    context.fill();
-  }
-  context.fillStyle = colour("--ink");
-  samples.forEach((z, i) => {
-    const way = Math.min(1, dropped - i);
-    if (way <= 0) return;
-    const [dx, dy] = z.map((value, d) => way * (value - code.mean[d]) * scale);
+    const radii = logVar.map((value) => (zoom * deviations * Math.exp(0.5 * value) * MAP) / (2 * REACH));
     context.beginPath();
-    context.arc(x + dx, y - dy, zoom > 1 ? 3 : 1, 0, 2 * Math.PI);
+    context.ellipse(x, y, ...radii, 0, 0, 2 * Math.PI);
+    context.fillStyle = deviations === 2 ? colour("--paper") : colour("--belief");
     context.fill();
-  });
+    context.lineWidth = 1.5;
+    context.strokeStyle = colour("--accent");
+    context.stroke();
+  }
 }
 
-// The ellipses on the map, and larger in the lens: the model is mostly so sure that they are hardly seen.
+// The ellipses on the map, and larger in the lens, with the samples: the model is mostly so sure that all is small.
 function drawLens(map) {
+  const { samples, dropped } = panels.two;
   const { mean, logVar } = panels.two.code;
   const [x, y] = toMap(mean);
   const widest = (2 * Math.exp(0.5 * Math.max(...logVar)) * MAP) / (2 * REACH);
-  const zoom = Math.max(1, Math.min(10, Math.floor(LENS / 2.6 / widest)));
+  const zoom = Math.max(1, Math.min(10, Math.floor(LENS / 3.2 / widest)));
   const side = LENS / zoom;
   outline(map, () => map.rect(x - side / 2, y - side / 2, side, side), "--accent");
-  drawDistribution(map, [x, y], 1);
+  drawEllipses(map, [x, y], 1);
   const lens = part("lens", "canvas").getContext("2d");
   lens.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
   lens.fillStyle = colour("--paper");
   lens.fillRect(0, 0, LENS, LENS);
-  drawDistribution(lens, [LENS / 2, LENS / 2], zoom);
+  drawEllipses(lens, [LENS / 2, LENS / 2], zoom);
+  lens.fillStyle = colour("--ink");
+  samples.forEach((z, i) => {
+    const way = Math.max(0, Math.min(1, dropped - i)); // each leaves the mean after the one before
+    const [dx, dy] = z.map((value, d) => (way * zoom * (value - mean[d]) * MAP) / (2 * REACH));
+    lens.beginPath();
+    lens.arc(LENS / 2 + dx, LENS / 2 - dy, way && 3, 0, 2 * Math.PI);
+    lens.fill();
+  });
   part("lens", "figcaption").textContent = `q(z|x), ×${zoom}`;
   // Where it lies over the map, in a corner, it makes way for what is looked at.
   $("lens").classList.toggle("left", (point || mean)[0] > 0);
@@ -650,6 +657,7 @@ function listenToMap() {
     along($("walk").value / 100);
   });
   $("play").addEventListener("click", playWalk);
+  addEventListener("resize", () => shown === "two" && request("map", drawMap));
   for (const palette of palettes) {
     palette.addEventListener("change", () => {
       backdrop = manifold = null;
@@ -779,6 +787,7 @@ function listenToTabs() {
     shown = chosen.getAttribute("aria-controls");
     document.querySelector(".draw").hidden = shown === "noise";
     if (shown !== "noise" && panels[shown].image !== image) encode(true);
+    else if (shown === "two") drawMap();
   };
   tabs.forEach((tab, i) => {
     tab.addEventListener("click", () => select(tab));
