@@ -509,6 +509,7 @@ def test_words_borders_and_dots_can_be_seen(page, scheme):
     """On a projector in a bright room, in the dark, or in colours that a reader chose, they would vanish."""
     forced = {"forced_colors": "active" if scheme == "forced" else "none"}
     page.emulate_media(color_scheme="light" if scheme == "light" else "dark", reduced_motion="reduce", **forced)
+    next_frame(page)
     found = page.evaluate(
         """(() => {
             const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
