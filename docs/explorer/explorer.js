@@ -455,7 +455,7 @@ function nameAxes(context) {
     const name = String(tick).replace("-", "−");
     write(context, name, toMap([tick, 0])[0], MAP - 15);
     write(context, name, 17, toMap([0, tick])[1]);
-    if (tick > 0) write(context, `${tick} sd`, ...toMap([0.707 * tick, -0.707 * tick]));
+    if (tick > 0) write(context, `${tick} sd`, ...toMap([-0.34 * tick, -0.94 * tick]));
   }
   write(context, "z₁", MAP - 12, MAP / 2 + 12);
   write(context, "z₂", MAP / 2 + 14, 12);
