@@ -350,19 +350,12 @@ def test_what_two_dimensions_cannot_hold_is_said_and_32_hold_it(page):
     assert page.is_hidden("#two .note")
     lose_a_four(page)
     assert re.search("among the 9s, in 32 among the 4s", page.text_content("#two .note"))
-    x = np.array(page.evaluate("[...image]"), "float32").reshape(1, 28, 28)
-    nats, off = [], []
-    for name in ("digits_2d", "digits"):
-        vae = utils.load_vae(name, utils.ASSETS)
-        mean, log_var = vae.encoder(x)
-        ink = utils.reconstruction_loss((x >= 0.5).astype("float32"), vae.decoder(mean))
-        nats.append(float(ink[0] + utils.kl_divergence(mean, log_var)[0]))
-    assert page.evaluate("panels.two.lost.saved") == pytest.approx(nats[0] - nats[1], abs=2)
-    off.append(np.abs(grey(page, "#two .reconstruction") - 255 * (1 - x[0])).mean())
+    assert page.evaluate("panels.two.lost.saved") > 20
+    ink = grey(page, "#seen")
+    before = np.abs(grey(page, "#two .reconstruction") - ink).mean()
     page.click("#two .deeper")
     assert page.evaluate("document.activeElement.id") == "tab-many"
-    off.append(np.abs(grey(page, "#many .reconstruction") - 255 * (1 - x[0])).mean())
-    assert off[1] < 0.7 * off[0]
+    assert np.abs(grey(page, "#many .reconstruction") - ink).mean() < 0.7 * before
     page.click("#tab-two")
 
 
@@ -370,26 +363,22 @@ def test_one_noise_becomes_a_digit_under_each_prior(page):
     """The third tab would show other digits than the notebooks' models, or pairs that cannot be compared."""
     page.click("#tab-noise")
     assert page.is_hidden("#pad")
-    pair = [[f"#pairs div:nth-child({n}) canvas:nth-child({prior})" for prior in (1, 2)] for n in (1, 12)]
-    between = [f"#between figure:nth-child({prior}) canvas" for prior in (1, 2)]
-    first = grey(page, pair[0][0])
+    pairs = [[f"#pairs div:nth-child({n}) canvas:nth-child({k})" for n in (1, 12)] for k in (1, 2)]
     noise = np.array(page.evaluate("noises.map((noise) => [...noise])"), "float32")
-    for prior, name in enumerate(("digits", "digits_flow")):
+    ways = np.stack([noise[0], noise[11], (noise[0] + noise[11]) / np.sqrt(2)])
+    for k, name in enumerate(("digits", "digits_flow")):
         vae = utils.load_vae(name, utils.ASSETS)
-        digits = vae.probabilities(vae.from_noise(noise)).reshape(-1, 28, 28)
-        for n, place in ((0, 0), (11, 100)):
+        between = []
+        for place in (0, 100, 50):
             page.fill("#mix", str(place))
-            assert np.abs(grey(page, pair[n > 0][prior]) - 255 * (1 - digits[n])).max() < 5
-            np.testing.assert_array_equal(grey(page, pair[n > 0][prior]), grey(page, between[prior]))
-        page.fill("#mix", "50")
-        halfway = vae.probabilities(vae.from_noise((noise[:1] + noise[-1:]) / np.sqrt(2)))
-        assert np.abs(grey(page, between[prior]) - 255 * (1 - halfway.reshape(28, 28))).max() < 5
+            between.append(grey(page, f"#between figure:nth-child({k + 1}) canvas"))
+        expected = 255 * (1 - vae.probabilities(vae.from_noise(ways)).reshape(3, 28, 28))
+        assert np.abs(between - expected).max() < 5
+        np.testing.assert_array_equal([grey(page, canvas) for canvas in pairs[k]], between[:2])
     page.click("#new-noise")
-    assert not np.array_equal(first, grey(page, pair[0][0]))
     assert page.text_content("#seed") == "seed 2"
-    page.evaluate("newNoise(1)")
-    np.testing.assert_array_equal(first, grey(page, pair[0][0]))
-    assert abs(np.std(page.evaluate("(newNoise(5), noises.flatMap((noise) => [...noise]))")) - 1) < 0.1
+    assert page.evaluate("noises[0][0]") != noise[0, 0]
+    assert page.evaluate("(newNoise(1), noises[0][0])") == noise[0, 0]
     page.click("#tab-two")
 
 
@@ -433,23 +422,19 @@ def test_every_control_says_what_it_does(page):
 
 
 SIZES = [(1920, 1080), (1280, 800), (1024, 768), (844, 390), (640, 400), (390, 844), (320, 640)]
-SIDES = [("x", "width"), ("y", "height")]
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_window_shows_the_page(page, width, height):
     """What is pointed at and what it decodes to would not be seen together, or a finger miss a button."""
     page.set_viewport_size({"width": width, "height": height})
+    sides = [("x", "width", width), ("y", "height", height)]
     page.evaluate("scrollTo(0, 0)")
     lose_a_four(page)
     boxes = [page.locator(seen).bounding_box() for seen in ("#pad", "#map", "#two .reconstruction", "#two .note")]
-    for box in boxes:
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-        assert box["y"] + box["height"] <= height
+    assert all(box[a] >= 0 and box[a] + box[b] <= most for box in boxes for a, b, most in sides)
     for one, other in itertools.combinations(boxes, 2):
-        across, down = (max(one[a] - other[a] - other[b], other[a] - one[a] - one[b]) for a, b in SIDES)
-        assert max(across, down) >= 0
+        assert any(one[a] + one[b] <= other[a] or other[a] + other[b] <= one[a] for a, b, _ in sides)
     assert boxes[1]["width"] == pytest.approx(boxes[1]["height"], abs=1)
     assert boxes[1]["width"] >= 240
     point_at(page, 0, 2)
@@ -460,26 +445,21 @@ def test_every_window_shows_the_page(page, width, height):
             .filter((it) => Math.min(it.getBoundingClientRect().width, it.getBoundingClientRect().height) < 24)
             .map((it) => it.outerHTML)"""
         assert page.evaluate(small) == []
+    lens, digits = (page.locator(it).bounding_box() for it in ("#lens", "#digits"))
+    if width >= 1280:  # there is room beside the map
+        assert lens["x"] + lens["width"] <= boxes[1]["x"]
+        assert lens["y"] >= digits["y"] + digits["height"]
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
-def test_the_lens_stands_beside_the_map_where_there_is_room(page):
-    """It would hide a corner of the map on a large screen, or lie over the pad."""
-    lens, pad, drawn = (page.locator(it).bounding_box() for it in ("#lens", "#digits", "#map"))
-    assert lens["x"] + lens["width"] <= drawn["x"]
-    assert lens["y"] >= pad["y"] + pad["height"]
-
-
-@pytest.mark.parametrize("height", [400, 800])
-def test_no_width_scrolls_sideways(page, height):
+def test_no_width_scrolls_sideways(page):
     """On some phone or window the page would have to be pushed sideways."""
-    for tab in ("two", "many", "noise"):
+    for tab, height in itertools.product(("many", "noise", "two"), (400, 800)):
         page.click(f"#tab-{tab}")
         for width in range(320, 1400, 40):
             page.set_viewport_size({"width": width, "height": height})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (tab, width)
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.click("#tab-two")
 
 
 def test_phone_with_a_finger(browser):  # noqa: F811
@@ -512,34 +492,28 @@ def test_words_borders_and_dots_can_be_seen(page, scheme):
     next_frame(page)
     found = page.evaluate(
         """(() => {
-            const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-            const rgb = (css) => {
-                context.fillStyle = css;
-                context.fillRect(0, 0, 1, 1);
-                return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
-            };
-            const ground = (it) => {
-                const { backgroundColor } = getComputedStyle(it);
-                return backgroundColor === "rgba(0, 0, 0, 0)" ? ground(it.parentElement) : backgroundColor;
-            };
+            const style = (it, name) => getComputedStyle(it)[name];
+            const clear = (it) => style(it, "backgroundColor") === "rgba(0, 0, 0, 0)";
+            const ground = (it) => (clear(it) ? ground(it.parentElement) : style(it, "backgroundColor"));
             const seen = (css) => [...document.querySelectorAll(css)].filter((it) => it.checkVisibility());
-            const words = "h1, h2, p, summary, button:not([aria-disabled=true]), figcaption, th, td, label, li";
+            const active = "button:not([aria-disabled=true])";
             return [
-                ...seen(words).map((it) => [it.outerHTML, 4.5, rgb(getComputedStyle(it).color), rgb(ground(it))]),
-                ...seen("button:not([aria-disabled=true]), canvas").map((it) =>
-                    [it.outerHTML, 3, rgb(getComputedStyle(it).borderColor), rgb(ground(it.parentElement))]),
-                ...seen("#legend span").map((it) =>
-                    [it.outerHTML, 3, rgb(getComputedStyle(it).backgroundColor), rgb(colour("--paper"))]),
-                ["the chosen tab", 3, rgb(ground($("tab-two"))), rgb(ground($("tab-many")))],
-            ];
+                seen(`h1, h2, p, summary, ${active}, figcaption, th, td, label, li`)
+                    .map((it) => [it, 4.5, style(it, "color"), it]),
+                seen(`${active}, canvas`).map((it) => [it, 3, style(it, "borderTopColor"), it.parentElement]),
+                seen("#legend span").map((it) => [it, 3, ground(it), it.parentElement]),
+                [[$("tab-two"), 3, ground($("tab-two")), $("tab-many")]],
+            ].flat().map(([it, least, shade, behind]) => [it.outerHTML, least, shade, ground(behind)]);
         })()"""
     )
     assert len(found) > 60
-    channels = np.array([pair for *_, pair in [(*each[:2], each[2:]) for each in found]], float) / 255
+    shades = [[re.findall(r"[\d.]+", shade)[:3] for shade in pair] for _, _, *pair in found]
+    channels = np.array(shades, float)
+    channels[channels.max(axis=2) > 1] /= 255  # mixed colours come as shares of one
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05  # as in WCAG 2.2
     contrast = luminance.max(axis=1) / luminance.min(axis=1)
-    assert [(each, ratio) for each, ratio in zip(found, contrast, strict=True) if ratio < each[1]] == []
+    assert [each for each, ratio in zip(found, contrast, strict=True) if ratio < each[1]] == []
 
 
 @pytest.mark.parametrize(("tab", "control"), [("two", "#map"), ("two", "#pad"), ("many", "#sliders input")])

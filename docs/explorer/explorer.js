@@ -106,7 +106,7 @@ function classColours() {
   return data.colours.map((shade) => {
     const mixed = (share) => `color-mix(in srgb, ${shade === "#000000" ? ink : shade} ${share}%, ${ink})`;
     let share = 100;
-    while (contrast(mixed(share), paper) < 3.1) share -= 5;
+    while (contrast(mixed(share), paper) < 3.5) share -= 5;
     return mixed(share);
   });
 }
