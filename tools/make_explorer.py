@@ -1,6 +1,6 @@
 """Make assets/explorer.html from docs/explorer/ and the weights in assets/models: python tools/make_explorer.py
 
-The page holds all it needs: two models, quantised, the codes of 2,000 test digits, and 80 test digits to begin with.
+The page holds all it needs: three models, quantised, the codes of 2,000 test digits, and 80 test digits to begin with.
 """
 
 import base64
@@ -19,8 +19,9 @@ import utils
 
 SOURCES = utils.ASSETS.parent / "docs" / "explorer"
 PAGE = utils.ASSETS / "explorer.html"
-# A weight is stored as a whole number of steps; so many of them make the root mean square of its column.
-STEPS = 500
+# A weight is stored as a whole number of steps; so many of them make the root mean square of its column. Twice as many
+# would halve the errors, and take the page over 6 MB.
+STEPS = 160
 OFFSET = 2**15  # see network.js
 
 
@@ -38,6 +39,15 @@ def layer(weights, bias, blob):
     return found | {"steps": steps.tolist(), "bias": [float(f"{value:.6g}") for value in bias]}
 
 
+def stack(names, arrays, blob):
+    """Return the layers with these names; arrays are their weights and biases in turn."""
+    pairs = zip(arrays[::2], arrays[1::2], strict=True)
+    return {name: layer(*pair, blob) for name, pair in zip(names, pairs, strict=True)}
+
+
+DECODER = ["decoder1", "decoder2", "logits"]
+
+
 def model(vae, x, blob):
     """Return what the page needs of a model: its layers, its active dimensions, and what a typical digit costs.
 
@@ -51,27 +61,43 @@ def model(vae, x, blob):
     order = np.argsort(-kl.mean(axis=0))
     active = codes.var(axis=0) > 0.01
     center, *arrays = vae.encoder.get_weights() + vae.decoder.get_weights()
-    names = ["encoder1", "encoder2", "mean", "logVar", "decoder1", "decoder2", "logits"]
     found = {
         "center": [float(f"{value:.5g}") for value in center.ravel()],
-        "layers": {name: layer(*arrays[2 * i : 2 * i + 2], blob) for i, name in enumerate(names)},
+        "layers": stack(["encoder1", "encoder2", "mean", "logVar", *DECODER], arrays, blob),
         "active": [{"dimension": int(d), "nats": float(kl[:, d].mean().round(3))} for d in order if active[d]],
         "typical": {"reconstruction": float(np.median(cost)), "kl": float(np.median(kl.sum(axis=1)))},
     }
     return found, codes
 
 
+def flow_model(vae, blob):
+    """Return what turns noise into digits: a decoder, and a flow to go back through."""
+    orders = [order.tolist() for order in vae.flow.orders]
+    nets = [stack(["hidden1", "hidden2", "out"], net.get_weights(), blob) for net in vae.flow.nets]
+    return {"layers": stack(DECODER, vae.decoder.get_weights(), blob), "flow": {"orders": orders, "nets": nets}}
+
+
+def hundredths(codes):
+    return np.rint(100 * codes).astype("<i2").tobytes()
+
+
+def load(name):
+    return utils.load_vae(name, utils.ASSETS)
+
+
 def page():
     """Return the page as text."""
     _, (x_test, y_test) = utils.load_mnist()
     x, blob = x_test.astype("float32") / 255, bytearray()
-    models = {name: model(utils.load_vae(name, utils.ASSETS), x, blob) for name in ("digits_2d", "digits")}
-    codes = models["digits_2d"][1][::5]
+    models = {name: model(load(name), x, blob) for name in ("digits_2d", "digits")}
+    (twin, codes), (main, main_codes) = models.values()
+    active = [each["dimension"] for each in main["active"]]
     chosen = np.concatenate([np.flatnonzero(y_test == digit)[:8] for digit in range(10)])
     data = {
-        "models": {name: found for name, (found, _) in models.items()},
+        "models": {"digits_2d": twin, "digits": main, "digits_flow": flow_model(load("digits_flow"), blob)},
         "dots": {
-            "codes": [[float(value) for value in code] for code in codes.round(2)],
+            "two": packed(hundredths(codes[::5])),
+            "many": packed(hundredths(main_codes[::5, active])),
             "labels": y_test[::5].tolist(),
         },
         "digits": {"labels": y_test[chosen].tolist(), "images": packed(x_test[chosen].tobytes())},
@@ -80,8 +106,9 @@ def page():
     parts = {
         path.name: path.read_text(encoding="utf-8") for path in SOURCES.iterdir() if path.suffix in (".css", ".js")
     }
-    parts |= {"results": (SOURCES / "results.html").read_text(encoding="utf-8").strip(), "weights": packed(bytes(blob))}
-    parts["data"] = json.dumps(data, separators=(",", ":"))
+    results = (SOURCES / "results.html").read_text(encoding="utf-8").strip()
+    parts |= {f"results-{tab}": results.replace("TAB", tab) for tab in ("two", "many")}
+    parts |= {"data": json.dumps(data, separators=(",", ":")), "weights": packed(bytes(blob))}
     text = (SOURCES / "template.html").read_text(encoding="utf-8")
     for name, part in parts.items():
         assert "{{ " + name + " }}" in text, name

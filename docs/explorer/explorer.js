@@ -3,20 +3,21 @@
 const $ = (id) => document.getElementById(id);
 const part = (tab, selector) => $(tab).querySelector(selector);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const palettes = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map((query) => matchMedia(query));
 const REACH = 4; // the map goes from -4 to 4
 const PAD = 280; // the pad's and the map's own coordinates, whatever their size on the screen
 const MAP = 400;
 const SHARPNESS = 3; // the map's canvas has so many pixels for each of its coordinates
 const LENS = 130;
 
-let data, twin, main;
-let panels; // for each tab its model, and what that makes of the image: {code, samples, logits}
+let data, twin, main, flow;
+let panels; // for each tab with a drawing its model, and what that makes of the image: {code, samples, logits}
 let shown = "two";
 let strokes = [];
 let stroke = null; // the one that is being drawn
 let image = blank(); // what the models see
-let past = []; // what Undo goes back to: {strokes, image}
+let tested = { digit: null, number: 0 }; // the test digit that was chosen last
+let past = []; // what Undo goes back to: {strokes, image, tested}
 
 function blank() {
   return new Float32Array(784);
@@ -36,6 +37,17 @@ function runRequested() {
   const works = [...requested.values()];
   requested.clear();
   for (const work of works) work();
+}
+
+// What is hidden must not take the focus with it, or the keyboard would start again from the top of the page.
+function reveal(element, on, next) {
+  if (!on && element.contains(document.activeElement)) next.focus({ preventScroll: true });
+  element.hidden = !on;
+}
+
+// A button that has nothing to do keeps the focus.
+function enable(button, on) {
+  button.setAttribute("aria-disabled", !on);
 }
 
 // Call draw with the share of the time that is over, from 0 to 1, once a frame, while it returns true.
@@ -74,10 +86,29 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// Black, blue and brown could hardly be seen in the dark.
-function classColour(digit) {
-  const shade = data.colours[digit];
-  return dark.matches ? `color-mix(in srgb, ${shade} ${shade === "#000000" ? 0 : 70}%, white)` : shade;
+function luminance(css) {
+  const context = newCanvas(1).getContext("2d");
+  context.fillStyle = css;
+  context.fillRect(0, 0, 1, 1);
+  const linear = (byte) => (byte <= 10 ? byte / 255 / 12.92 : ((byte / 255 + 0.055) / 1.055) ** 2.4);
+  const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, linear);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+function contrast(a, b) {
+  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+}
+
+// The colours of the notebooks' figures, mixed with ink until they can be told from the paper.
+function classColours() {
+  const [paper, ink] = [colour("--paper"), colour("--ink")];
+  return data.colours.map((shade) => {
+    const mixed = (share) => `color-mix(in srgb, ${shade === "#000000" ? ink : shade} ${share}%, ${ink})`;
+    let share = 100;
+    while (contrast(mixed(share), paper) < 3.5) share -= 5;
+    return mixed(share);
+  });
 }
 
 // --------------------------------------------------------------------------------------------------------- the pad
@@ -94,7 +125,7 @@ function follow(canvas, { down, move, up }) {
   canvas.addEventListener("pointerdown", (event) => {
     if (pointer !== null || event.button !== 0) return;
     event.preventDefault();
-    if (down(event) === false) return;
+    down(event);
     pointer = event.pointerId;
     canvas.setPointerCapture(pointer);
   });
@@ -112,17 +143,21 @@ function follow(canvas, { down, move, up }) {
 
 function drawPad() {
   const context = $("pad").getContext("2d");
+  context.setTransform($("pad").width / PAD, 0, 0, $("pad").width / PAD, 0, 0);
   context.clearRect(0, 0, PAD, PAD);
-  if (isBlank()) {
-    context.font = "20px system-ui, sans-serif";
-    context.textAlign = "center";
-    context.fillStyle = "#6a6e75";
-    context.fillText("Draw a digit here", PAD / 2, PAD / 2);
-  } else if (!strokes.length) {
+  if (!strokes.length) {
     const small = newCanvas(28);
     paint(small, image);
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, PAD, PAD);
+    context.font = "bold 24px system-ui, sans-serif";
+    context.textAlign = "center";
+    context.lineWidth = 6;
+    context.strokeStyle = "white";
+    context.fillStyle = "#c2410c";
+    const [words, y] = isBlank() ? ["Draw a digit here", PAD / 2] : ["Draw over me", PAD - 12];
+    context.strokeText(words, PAD / 2, y);
+    context.fillText(words, PAD / 2, y);
   }
   context.lineWidth = 20;
   context.lineCap = context.lineJoin = "round";
@@ -130,13 +165,14 @@ function drawPad() {
   for (const stroke of strokes) {
     context.beginPath();
     stroke.forEach(([x, y]) => context.lineTo(x, y));
-    context.lineTo(...stroke.at(-1));
+    const [x, y] = stroke.at(-1);
+    context.lineTo(x + 0.01, y); // a line of no length, as from a tap, would leave no ink
     context.stroke();
   }
 }
 
 function remember() {
-  past.push({ strokes: [...strokes], image });
+  past.push({ strokes: [...strokes], image, tested });
   stroke = null;
 }
 
@@ -144,8 +180,12 @@ function setImage(pixels, unhurried) {
   image = pixels;
   point = mark = null;
   setWalk(null);
-  $("clear").disabled = isBlank();
-  $("undo").disabled = !past.length;
+  enable($("clear"), !isBlank());
+  enable($("undo"), past.length);
+  const untouched = !strokes.length && !isBlank();
+  for (const button of $("digits").children) {
+    button.setAttribute("aria-pressed", untouched && Number(button.textContent) === tested.digit);
+  }
   drawPad();
   paint($("seen"), image);
   encode(unhurried);
@@ -173,27 +213,36 @@ function listenToPad() {
     },
   });
   $("clear").addEventListener("click", () => {
+    if (isBlank()) return;
     remember();
     strokes = [];
     setImage(blank());
   });
   $("undo").addEventListener("click", () => {
-    const before = past.pop();
+    if (!past.length) return;
     stroke = null;
-    strokes = before.strokes;
-    setImage(before.image, true);
+    let before;
+    ({ strokes, image: before, tested } = past.pop());
+    setImage(before, true);
   });
-  let number = 0;
-  $("digit").addEventListener("change", () => testDigit((number = 0)));
-  $("another").addEventListener("click", () => testDigit(++number));
+  for (let digit = 0; digit < 10; digit++) {
+    const button = document.createElement("button");
+    button.textContent = digit;
+    button.title = `Put a ${digit} of the test set here; once more, another.`;
+    button.addEventListener("click", () => testDigit(digit));
+    $("digits").append(button);
+  }
 }
 
-function testDigit(number) {
-  const digit = Number($("digit").value);
+// One that has been drawn over or cleared comes back; one that is shown gives way to the next of its class.
+function testDigit(digit) {
   const those = data.digits.labels.flatMap((label, i) => (label === digit ? [i] : []));
-  const start = 784 * those[number % those.length];
+  const next = tested.number + (strokes.length || isBlank() ? 0 : 1);
+  const number = digit === tested.digit ? next % those.length : 0;
   remember();
+  tested = { digit, number };
   strokes = [];
+  const start = 784 * those[number];
   setImage(Float32Array.from(data.digits.images.subarray(start, start + 784), (grey) => grey / 255), true);
 }
 
@@ -204,7 +253,8 @@ function encode(unhurried) {
   const panel = panels[shown];
   panel.image = image;
   panel.code = isBlank() ? null : panel.model.encode(image);
-  if (shown === "many") setSliders();
+  if (shown === "two") panel.lost = isBlank() ? null : whatIsLost();
+  else setSliders();
   newSamples(unhurried);
 }
 
@@ -213,7 +263,7 @@ function newSamples(unhurried) {
   const panel = panels[shown];
   const { code, model } = panel;
   const canvases = $(shown).querySelectorAll(".samples canvas");
-  part(shown, ".again").disabled = !code;
+  enable(part(shown, ".again"), code);
   panel.samples = code ? Array.from(canvases, () => sample(code)) : [];
   panel.logits = panel.samples.map((z) => model.decode(z));
   for (const canvas of canvases) paint(canvas, blank());
@@ -238,13 +288,36 @@ function newSamples(unhurried) {
 
 // For screen readers, and only when things have come to rest.
 let announcement;
-function announce() {
+function say(words) {
   clearTimeout(announcement);
-  announcement = setTimeout(() => {
-    const read = (selector) => part(shown, selector).textContent;
-    const numbers = `Reconstruction ${read(".reconstruction-nats")} nats, KL ${read(".kl-nats")} nats.`;
-    $("status").textContent = `Decoded ${read(".what")}. ${panels[shown].code ? numbers : ""}`;
-  }, 700);
+  announcement = setTimeout(() => ($("status").textContent = words()), 700);
+}
+
+function announce() {
+  const [from, panel] = [shown, panels[shown]];
+  say(() => {
+    const read = (selector) => part(from, selector).textContent;
+    const numbers = `The drawing: reconstruction ${read(".reconstruction-nats")} nats, KL ${read(".kl-nats")} nats.`;
+    const note = part(from, ".note").hidden ? "" : read(".note span");
+    return `Drawn back ${read(".what")}. ${panel.code ? numbers : ""} ${note}`.trim();
+  });
+}
+
+// What a model pays for the drawing, in nats, when it sends the mean: about its -ELBO.
+function cost(model, { mean, logVar }) {
+  const kl = klByDimension({ mean, logVar }).reduce((sum, nats) => sum + nats, 0);
+  return kl + reconstructionCost(image, model.decode(mean));
+}
+
+// Two dimensions lose a drawing when they put it among other digits than 32 clearly do. The nats alone cannot tell: test
+// digits that come back as another digit hardly cost more than the rest.
+function whatIsLost() {
+  const [flat, full] = [panels.two.code, main.encode(image)];
+  const here = classNear(flat.mean);
+  const active = data.models.digits.active.map(({ dimension }) => full.mean[dimension]);
+  const { digit: there, votes } = nearest(active, data.dots.many, 5);
+  const saved = Math.round(cost(twin, flat) - cost(main, full));
+  return here !== null && here !== there && votes > 3 && saved > 0 ? { here, there, saved } : null;
 }
 
 // ------------------------------------------------------------------------------------------------ two dimensions: a map
@@ -262,32 +335,46 @@ const squaredDistance = ([a, b], [c, d]) => (a - c) ** 2 + (b - d) ** 2;
 
 // Decode the code under the pointer, or else the mean of the drawing's distribution.
 function decodeTwin() {
-  const z = point || panels.two.code?.mean;
+  const { code, lost } = panels.two;
+  const z = point || code?.mean;
   const canvas = part("two", ".reconstruction");
   if (z) show(canvas, twin.decode(z));
   else paint(canvas, blank());
   const digit = z && classNear(z);
   const region = digit === null ? "far from all test digits" : `among the ${digit}s`;
-  const place = point ? `at (${point[0].toFixed(2)}, ${point[1].toFixed(2)})` : "from the mean";
+  const place = point ? `from the point (${point[0].toFixed(2)}, ${point[1].toFixed(2)})` : "from the drawing";
   part("two", ".what").textContent = z ? `${place}, ${region}` : "nothing drawn yet";
-  part("two", ".back").disabled = !point;
+  reveal(part("two", ".back"), point, $("map"));
+  reveal(part("two", ".note"), lost && !point, $("map"));
+  part("two", ".what").hidden = lost && !point; // the note says it, too
+  if (lost) {
+    part("two", ".note span").textContent =
+      `Two dimensions are too few: here it is among the ${lost.here}s, ` +
+      `in 32 among the ${lost.there}s, and costs ${lost.saved} nats less.`;
+  }
 }
 
-// The most frequent class among the 25 nearest dots; null where no dot is near.
-function classNear(z) {
-  const near = data.dots.codes.map((code, i) => [squaredDistance(code, z), data.dots.labels[i]]);
-  near.sort((a, b) => a[0] - b[0]);
-  if (near[0][0] > 0.25) return null;
+// The most frequent class among the nearest of the dots, how many those are, and how far the first is.
+function nearest(z, codes, count) {
+  const squared = (code) => code.reduce((sum, value, i) => sum + (value - z[i]) ** 2, 0);
+  const near = codes.map((code, i) => [squared(code), data.dots.labels[i]]).sort((a, b) => a[0] - b[0]);
   const counts = new Array(10).fill(0);
-  for (const [, label] of near.slice(0, 25)) counts[label]++;
-  return counts.indexOf(Math.max(...counts));
+  for (const [, label] of near.slice(0, count)) counts[label]++;
+  const votes = Math.max(...counts);
+  return { digit: counts.indexOf(votes), votes, squared: near[0][0] };
+}
+
+// On the map: null where no dot is near.
+function classNear(z) {
+  const { digit, squared } = nearest(z, data.dots.two, 25);
+  return squared > 0.25 ? null : digit;
 }
 
 // The dot with the most dots of its class around it: some classes have two regions, and nothing at their mean. Where
 // two classes share a region, their names make room for each other.
 function centres() {
   const found = data.colours.map((_, digit) => {
-    const codes = data.dots.codes.filter((_, i) => data.dots.labels[i] === digit);
+    const codes = data.dots.two.filter((_, i) => data.dots.labels[i] === digit);
     const counts = codes.map((code) => codes.filter((other) => squaredDistance(code, other) < 0.16).length);
     return [...codes[counts.indexOf(Math.max(...counts))]];
   });
@@ -303,8 +390,9 @@ function centres() {
 }
 
 function drawBackdrop() {
-  backdrop = newCanvas(SHARPNESS * MAP);
-  const context = backdrop.getContext("2d");
+  const canvas = newCanvas(SHARPNESS * MAP);
+  backdrop = { canvas, width: $("map").clientWidth };
+  const context = canvas.getContext("2d");
   context.scale(SHARPNESS, SHARPNESS);
   context.fillStyle = colour("--paper");
   context.fillRect(0, 0, MAP, MAP);
@@ -312,24 +400,65 @@ function drawBackdrop() {
     manifold ||= drawManifold();
     context.drawImage(manifold, 0, 0, MAP, MAP);
   }
-  context.globalAlpha = 0.75;
+  drawAxes(context);
+  const colours = classColours();
   data.dots.labels.forEach((label, i) => {
-    context.fillStyle = classColour(label);
+    context.fillStyle = colours[label];
     context.beginPath();
-    context.arc(...toMap(data.dots.codes[i]), 1.6, 0, 2 * Math.PI);
+    context.arc(...toMap(data.dots.two[i]), 1.6, 0, 2 * Math.PI);
     context.fill();
   });
-  context.globalAlpha = 1;
-  context.font = "bold 17px system-ui, sans-serif";
+  nameAxes(context);
+  context.font = `bold ${17 * enlarged()}px system-ui, sans-serif`;
+  context.fillStyle = colour("--ink");
+  centres().forEach((centre, digit) => write(context, digit, ...toMap(centre)));
+}
+
+// On a small map, words are larger than its dots.
+function enlarged() {
+  return Math.max(1, 360 / ($("map").clientWidth || MAP));
+}
+
+function write(context, words, x, y) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineWidth = 4;
   context.strokeStyle = colour("--paper");
-  context.fillStyle = colour("--ink");
-  centres().forEach((centre, digit) => {
-    context.strokeText(digit, ...toMap(centre));
-    context.fillText(digit, ...toMap(centre));
-  });
+  context.strokeText(words, x, y);
+  context.fillText(words, x, y);
+}
+
+// The axes, their ticks, and the prior: circles of one, two and three standard deviations.
+function drawAxes(context) {
+  const line = (from, to) => {
+    context.moveTo(...toMap(from));
+    context.lineTo(...toMap(to));
+  };
+  context.strokeStyle = colour("--edge");
+  context.lineWidth = 0.8;
+  context.beginPath();
+  line([-REACH, 0], [REACH, 0]);
+  line([0, -REACH], [0, REACH]);
+  for (let tick = 1 - REACH; tick < REACH; tick++) {
+    line([tick, -REACH], [tick, 0.12 - REACH]);
+    line([-REACH, tick], [0.12 - REACH, tick]);
+    context.moveTo(...toMap([Math.abs(tick), 0]));
+    context.arc(...toMap([0, 0]), (Math.abs(tick) * MAP) / (2 * REACH), 0, 2 * Math.PI);
+  }
+  context.stroke();
+}
+
+function nameAxes(context) {
+  context.font = `${12 * enlarged()}px system-ui, sans-serif`;
+  context.fillStyle = colour("--quiet");
+  for (let tick = 1 - REACH; tick < REACH; tick++) {
+    const name = String(tick).replace("-", "−");
+    write(context, name, toMap([tick, 0])[0], MAP - 15);
+    write(context, name, 17, toMap([0, tick])[1]);
+    if (tick > 0) write(context, `${tick} sd`, ...toMap([-0.34 * tick, -0.94 * tick]));
+  }
+  write(context, "z₁", MAP - 12, MAP / 2 + 12);
+  write(context, "z₂", MAP / 2 + 14, 12);
 }
 
 function drawManifold() {
@@ -342,102 +471,84 @@ function drawManifold() {
     show(small, twin.decode(fromMap([((column + 0.5) * MAP) / count, ((row + 0.5) * MAP) / count])));
     context.drawImage(small, 28 * column, 28 * row);
   }
-  if (dark.matches) {
+  if (luminance(colour("--paper")) < 0.5) {
     context.globalCompositeOperation = "difference";
     context.fillStyle = "white";
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.globalCompositeOperation = "source-over";
   }
   context.fillStyle = colour("--paper");
-  context.globalAlpha = 0.6;
+  context.globalAlpha = 0.72;
   context.fillRect(0, 0, canvas.width, canvas.height);
   return canvas;
 }
 
 function drawMap() {
-  if (!backdrop) drawBackdrop();
+  if (backdrop?.width !== $("map").clientWidth) drawBackdrop();
   const context = $("map").getContext("2d");
   context.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
-  context.drawImage(backdrop, 0, 0, MAP, MAP);
-  if (panels.two.code) {
-    drawDistribution(context, toMap(panels.two.code.mean), 1);
-    drawLens(context);
-  }
-  context.strokeStyle = context.fillStyle = colour("--accent");
-  if (walk) {
-    context.lineWidth = 2;
-    context.beginPath();
-    context.moveTo(...toMap(walk.from));
-    context.lineTo(...toMap(walk.to));
-    context.stroke();
-  }
-  if (mark) {
-    context.beginPath();
-    context.arc(...toMap(mark), 4, 0, 2 * Math.PI);
-    context.fill();
-  }
-  if (point) {
-    context.lineWidth = 2.5;
-    context.beginPath();
-    context.arc(...toMap(point), 6, 0, 2 * Math.PI);
-    context.stroke();
-  }
+  context.drawImage(backdrop.canvas, 0, 0, MAP, MAP);
+  const { code } = panels.two;
+  $("lens").hidden = !code;
+  if (code) drawLens(context);
+  if (walk) outline(context, () => [walk.from, walk.to].forEach((z) => context.lineTo(...toMap(z))));
+  if (mark) outline(context, () => context.arc(...toMap(mark), 3, 0, 2 * Math.PI));
+  if (point) outline(context, () => context.arc(...toMap(point), 6, 0, 2 * Math.PI));
 }
 
-// The ellipses of one and two standard deviations around a place on the canvas, and the samples that have left the mean.
-function drawDistribution(context, [x, y], zoom) {
-  const { code, samples, dropped } = panels.two;
-  const scale = (zoom * MAP) / (2 * REACH);
+// A line that can be seen on whatever is behind it.
+function outline(context, path, name = "--ink") {
+  context.beginPath();
+  path();
+  context.lineWidth = 4;
+  context.strokeStyle = colour("--paper");
+  context.stroke();
+  context.lineWidth = 2;
+  context.strokeStyle = colour(name);
+  context.stroke();
+}
+
+// The ellipses of one and two standard deviations around a place on the canvas.
+function drawEllipses(context, [x, y], zoom) {
+  const { logVar } = panels.two.code;
   for (const deviations of [2, 1]) {
+    const radii = logVar.map((value) => (zoom * deviations * Math.exp(0.5 * value) * MAP) / (2 * REACH));
     context.beginPath();
-    const radii = code.logVar.map((value) => deviations * Math.exp(0.5 * value) * scale);
     context.ellipse(x, y, ...radii, 0, 0, 2 * Math.PI);
-    context.fillStyle = colour("--belief");
+    context.fillStyle = deviations === 2 ? colour("--paper") : colour("--belief");
     context.fill();
-    context.lineWidth = 1;
-    context.strokeStyle = colour("--ink");
+    context.lineWidth = 1.5;
+    context.strokeStyle = colour("--accent");
     context.stroke();
   }
-  context.fillStyle = colour("--accent");
-  samples.forEach((z, i) => {
-    const way = Math.min(1, dropped - i);
-    if (way <= 0) return;
-    const [dx, dy] = z.map((value, d) => way * (value - code.mean[d]) * scale);
-    context.beginPath();
-    context.arc(x + dx, y - dy, zoom > 1 ? 3 : 1.5, 0, 2 * Math.PI);
-    context.fill();
-  });
 }
 
-function lensLeft() {
-  return panels.two.code.mean[0] < 0 ? MAP - LENS - 4 : 4;
-}
-
-// The same, larger, in a corner of the map: the model is mostly so sure that its ellipse is hardly seen.
-function drawLens(context) {
+// The ellipses on the map, and larger in the lens, with the samples: the model is mostly so sure that all is small.
+function drawLens(map) {
+  const { samples, dropped } = panels.two;
   const { mean, logVar } = panels.two.code;
   const [x, y] = toMap(mean);
-  const left = lensLeft();
   const widest = (2 * Math.exp(0.5 * Math.max(...logVar)) * MAP) / (2 * REACH);
-  const zoom = Math.max(1, Math.min(10, Math.floor(LENS / 3 / widest)));
-  const middle = [left + LENS / 2, 4 + LENS / 2];
+  const zoom = Math.max(1, Math.min(10, Math.floor(LENS / 3.2 / widest)));
   const side = LENS / zoom;
-  context.save();
-  context.lineWidth = 1;
-  context.strokeStyle = colour("--quiet");
-  context.strokeRect(x - side / 2, y - side / 2, side, side);
-  context.beginPath();
-  context.rect(left, 4, LENS, LENS);
-  context.fillStyle = colour("--paper");
-  context.fill();
-  context.stroke();
-  context.clip();
-  drawDistribution(context, middle, zoom);
-  context.font = "13px system-ui, sans-serif";
-  context.textAlign = "left";
-  context.fillStyle = colour("--ink");
-  context.fillText(`q(z|x), ×${zoom}`, left + 6, 18);
-  context.restore();
+  outline(map, () => map.rect(x - side / 2, y - side / 2, side, side), "--accent");
+  drawEllipses(map, [x, y], 1);
+  const lens = part("lens", "canvas").getContext("2d");
+  lens.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
+  lens.fillStyle = colour("--paper");
+  lens.fillRect(0, 0, LENS, LENS);
+  drawEllipses(lens, [LENS / 2, LENS / 2], zoom);
+  lens.fillStyle = colour("--ink");
+  samples.forEach((z, i) => {
+    const way = Math.max(0, Math.min(1, dropped - i)); // each leaves the mean after the one before
+    const [dx, dy] = z.map((value, d) => (way * zoom * (value - mean[d]) * MAP) / (2 * REACH));
+    lens.beginPath();
+    lens.arc(LENS / 2 + dx, LENS / 2 - dy, way && 3, 0, 2 * Math.PI);
+    lens.fill();
+  });
+  part("lens", "figcaption").textContent = `q(z|x), ×${zoom}`;
+  // Where it lies over the map, in a corner, it makes way for what is looked at.
+  $("lens").classList.toggle("left", (point || mean)[0] > 0);
 }
 
 function moveTo(z) {
@@ -452,11 +563,17 @@ function moveTo(z) {
 function setWalk(line) {
   walk = line;
   playing = null;
-  $("walk").value = line ? 100 : 0;
-  $("walk").disabled = $("play").disabled = !line;
+  setWalkTo(1);
+  reveal($("walking"), line, $("map"));
+}
+
+function setWalkTo(share) {
+  $("walk").value = 100 * share;
+  $("walk").setAttribute("aria-valuetext", `${Math.round(100 * share)} percent of the way`);
 }
 
 function along(share) {
+  setWalkTo(share);
   moveTo(walk.from.map((value, i) => value + share * (walk.to[i] - value)));
 }
 
@@ -464,7 +581,6 @@ function playWalk() {
   const mine = (playing = { ...walk });
   animate(3000, (share) => {
     if (playing !== mine) return false;
-    $("walk").value = 100 * share;
     along(share);
     if (share === 1) playing = null;
     return true;
@@ -481,11 +597,9 @@ function endWalk(from, to) {
 
 function listenToMap() {
   const map = $("map");
-  const inLens = ([x, y]) => panels.two.code && y < LENS + 4 && x >= lensLeft() && x <= lensLeft() + LENS;
   const here = (event) => fromMap(position(event, map, MAP));
   follow(map, {
     down(event) {
-      if (inLens(position(event, map, MAP))) return false;
       map.focus({ preventScroll: true });
       setWalk(null);
       mark = here(event);
@@ -494,7 +608,7 @@ function listenToMap() {
     move(event, pressed) {
       if (pressed && mark) walk = { from: mark, to: here(event) };
       else if (playing) return;
-      moveTo(!pressed && inLens(position(event, map, MAP)) ? null : here(event));
+      moveTo(here(event));
     },
     up(event) {
       if (mark && event.type === "pointerup") endWalk(mark, here(event));
@@ -543,18 +657,21 @@ function listenToMap() {
     along($("walk").value / 100);
   });
   $("play").addEventListener("click", playWalk);
-  dark.addEventListener("change", () => {
-    backdrop = manifold = null;
-    makeLegend();
-    drawMap();
-  });
+  addEventListener("resize", () => shown === "two" && request("map", drawMap));
+  for (const palette of palettes) {
+    palette.addEventListener("change", () => {
+      backdrop = manifold = null;
+      makeLegend();
+      drawMap();
+    });
+  }
 }
 
 function makeLegend() {
   $("legend").replaceChildren(
-    ...data.colours.map((_, digit) => {
+    ...classColours().map((shade, digit) => {
       const item = document.createElement("li");
-      item.innerHTML = `<span style="background: ${classColour(digit)}"></span>${digit}`;
+      item.innerHTML = `<span style="background: ${shade}"></span>${digit}`;
       return item;
     })
   );
@@ -563,36 +680,97 @@ function makeLegend() {
 // ------------------------------------------------------------------------------------------- many dimensions: sliders
 
 function makeSliders() {
-  data.models.digits.active.forEach(({ dimension, nats }, rank) => {
+  const { active } = data.models.digits;
+  active.forEach(({ dimension, nats }, rank) => {
     const label = document.createElement("label");
     label.title = `Dimension ${rank + 1} costs ${nats} nats on average; move it to see what it changes.`;
-    label.innerHTML = `<span>${nats.toFixed(2)} nats</span><input type="range" min="-4" max="4" step="any"><output></output>`;
+    label.innerHTML = `<span>${nats.toFixed(2)} nats</span><span></span><input type="range" min="-4" max="4" step="any">`;
     const input = label.querySelector("input");
     input.dataset.dimension = dimension;
     input.setAttribute("aria-label", `Dimension ${rank + 1}, ${nats.toFixed(2)} nats`);
     input.addEventListener("input", () => request("sliders", () => decodeMain("from the sliders")));
     $("sliders").append(label);
   });
+  $("unused").textContent =
+    `Above, the ${active.length} dimensions in use, each with its KL, averaged over the test set. A bar is the drawing's mean, ` +
+    `filled from 0, ± one standard deviation. The other ${main.dimensions - active.length} dimensions are unused: ` +
+    `whatever you draw, they stay close to the prior, 0 ± 1.`;
   part("many", ".back").addEventListener("click", setSliders);
 }
 
+// One decimal, and no -0.0.
+const rounded = (value) => (Math.round(10 * value) / 10 || 0).toFixed(1).replace("-", "−");
+
 function setSliders() {
-  const mean = panels.many.code?.mean;
-  for (const input of $("sliders").querySelectorAll("input")) input.value = mean ? mean[input.dataset.dimension] : 0;
-  decodeMain(mean ? "from the mean" : "from zero, the middle of the prior");
-  part("many", ".back").disabled = true;
+  const { code } = panels.many;
+  for (const input of $("sliders").querySelectorAll("input")) {
+    const { dimension } = input.dataset;
+    const [mean, deviation] = code ? [code.mean[dimension], Math.exp(0.5 * code.logVar[dimension])] : [0, 1];
+    input.value = mean;
+    input.dataset.belief = `${rounded(mean)} plus or minus ${rounded(deviation)}`;
+    input.style.setProperty("--mean", mean);
+    input.style.setProperty("--deviation", deviation);
+  }
+  decodeMain(code ? "from the drawing" : "from zero, the middle of the prior");
+  reveal(part("many", ".back"), false, part("sliders", "input"));
 }
 
 function decodeMain(what) {
   const z = Float32Array.from(panels.many.code?.mean || new Float32Array(main.dimensions));
   for (const input of $("sliders").querySelectorAll("input")) {
     z[input.dataset.dimension] = input.value;
-    input.nextElementSibling.textContent = (Math.round(10 * input.value) / 10 || 0).toFixed(1); // no -0.0
+    input.previousElementSibling.textContent = rounded(input.value);
+    input.setAttribute("aria-valuetext", `${rounded(input.value)}; the drawing: ${input.dataset.belief}`);
   }
   show(part("many", ".reconstruction"), main.decode(z));
   part("many", ".what").textContent = what;
-  part("many", ".back").disabled = false;
+  part("many", ".back").hidden = false;
   announce();
+}
+
+// ------------------------------------------------------------------------------------------- one noise, two priors
+
+let noises;
+
+function fromNoise(noise, canvases) {
+  [main, flow].forEach((model, i) => show(canvases[i], model.decode(model.fromNoise(noise))));
+}
+
+function newNoise(seed) {
+  const uniform = seeded(seed);
+  noises = Array.from({ length: 12 }, () => Float32Array.from({ length: main.dimensions }, () => normal(uniform)));
+  noises.forEach((noise, i) => fromNoise(noise, $("pairs").children[i].children));
+  $("seed").textContent = `seed ${seed}`;
+  mix(0);
+}
+
+// With cosine and sine, what lies between two noises varies as much as they do.
+function mix(share) {
+  const [a, b] = [Math.cos((share * Math.PI) / 2), Math.sin((share * Math.PI) / 2)];
+  fromNoise(noises[0].map((value, i) => a * value + b * noises.at(-1)[i]), $("between").querySelectorAll("canvas"));
+  $("mix").value = 100 * share;
+  $("mix").setAttribute("aria-valuetext", `${Math.round(100 * share)} percent of the way`);
+}
+
+function makeNoise() {
+  for (let i = 1; i <= 12; i++) {
+    const pair = document.createElement("div");
+    for (const prior of ["standard", "learned"]) {
+      const canvas = newCanvas(28);
+      canvas.className = "digit";
+      canvas.role = "img";
+      canvas.ariaLabel = `Noise ${i}, ${prior} prior`;
+      pair.append(canvas);
+    }
+    $("pairs").append(pair);
+  }
+  let seed = 1;
+  newNoise(seed);
+  $("new-noise").addEventListener("click", () => {
+    newNoise(++seed);
+    say(() => `Twelve new pairs, seed ${seed}.`);
+  });
+  $("mix").addEventListener("input", () => request("mix", () => mix($("mix").value / 100)));
 }
 
 // --------------------------------------------------------------------------------------------------------- the page
@@ -607,16 +785,22 @@ function listenToTabs() {
       $(tab.getAttribute("aria-controls")).hidden = !selected;
     }
     shown = chosen.getAttribute("aria-controls");
-    if (panels[shown].image !== image) encode(true);
+    document.querySelector(".draw").hidden = shown === "noise";
+    if (shown !== "noise" && panels[shown].image !== image) encode(true);
+    else if (shown === "two") drawMap();
   };
   tabs.forEach((tab, i) => {
     tab.addEventListener("click", () => select(tab));
     tab.addEventListener("keydown", (event) => {
       if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-      const other = tabs[(i + 1) % tabs.length];
+      const other = tabs.at((i + (event.key === "ArrowRight" ? 1 : -1)) % tabs.length);
       select(other);
       other.focus();
     });
+  });
+  part("two", ".deeper").addEventListener("click", () => {
+    select($("tab-many"));
+    $("tab-many").focus();
   });
 }
 
@@ -625,30 +809,41 @@ async function inflate(text) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// Codes come as hundredths, in 16 bits.
+async function unpackCodes(text) {
+  const { buffer } = await inflate(text);
+  const [values, count] = [Float32Array.from(new Int16Array(buffer), (value) => value / 100), data.dots.labels.length];
+  const width = values.length / count;
+  return Array.from({ length: count }, (_, i) => values.slice(i * width, (i + 1) * width));
+}
+
 async function start() {
   data = JSON.parse($("data").textContent);
   const bytes = await inflate($("weights").textContent.trim());
   data.digits.images = await inflate(data.digits.images);
   twin = new VAE(data.models.digits_2d, bytes);
   main = new VAE(data.models.digits, bytes);
+  flow = new VAE(data.models.digits_flow, bytes);
+  for (const name of ["two", "many"]) data.dots[name] = await unpackCodes(data.dots[name]);
   panels = { two: { model: twin }, many: { model: main } };
   for (const [name, { typical }] of [["two", data.models.digits_2d], ["many", data.models.digits]]) {
     part(name, ".typical-reconstruction").textContent = typical.reconstruction.toFixed(0);
     part(name, ".typical-kl").textContent = typical.kl.toFixed(1);
-    part(name, ".again").addEventListener("click", () => newSamples(true));
+    part(name, ".again").addEventListener("click", () => panels[name].code && newSamples(true));
   }
   makeLegend();
   makeSliders();
   listenToPad();
   listenToMap();
   listenToTabs();
-  testDigit(0);
+  makeNoise();
+  testDigit(2);
   past = [];
-  $("undo").disabled = true;
+  enable($("undo"), false);
   document.body.classList.add("ready");
 }
 
 start().catch((error) => {
-  $("trouble").textContent = `This page needs a browser of 2023 or later: ${error.message}`;
-  $("trouble").hidden = false;
+  $("status").textContent = `This page needs a browser of 2023 or later: ${error.message}`;
+  $("status").classList.add("trouble");
 });

@@ -1,6 +1,6 @@
 "use strict";
 
-// The two VAEs' forward passes. A layer is {inputs, outputs, weights, bias}, weights as in Keras: inputs x outputs.
+// The VAEs' forward passes, and the flow's way back. A layer is {inputs, outputs, weights, bias}, weights as in Keras: inputs x outputs.
 
 function decodeBase64(text) {
   const binary = atob(text);
@@ -51,11 +51,15 @@ function dense(x, { inputs, outputs, weights, bias }, activation) {
   return out;
 }
 
+const unpackAll = (layers, bytes) =>
+  Object.fromEntries(Object.entries(layers).map(([name, layer]) => [name, unpack(layer, bytes)]));
+
 class VAE {
-  constructor({ center, layers }, bytes) {
-    this.center = Float32Array.from(center);
-    this.layers = Object.fromEntries(Object.entries(layers).map(([name, layer]) => [name, unpack(layer, bytes)]));
-    this.dimensions = this.layers.mean.outputs;
+  constructor({ center, layers, flow }, bytes) {
+    this.center = center && Float32Array.from(center);
+    this.layers = unpackAll(layers, bytes);
+    this.dimensions = this.layers.decoder1.inputs;
+    this.flow = flow && flow.nets.map((net, i) => ({ order: flow.orders[i], net: unpackAll(net, bytes) }));
   }
 
   // An image, 784 values from 0 to 1, becomes a distribution.
@@ -72,6 +76,22 @@ class VAE {
     h = dense(h, this.layers.decoder2, gelu);
     return dense(h, this.layers.logits);
   }
+
+  // Noise becomes a code: the noise itself, or what it is on its way back through the flow's couplings.
+  fromNoise(noise) {
+    return (this.flow || []).reduceRight((y, { order, net }) => {
+      const half = y.length / 2;
+      let h = dense(y.subarray(0, half), net.hidden1, gelu);
+      h = dense(h, net.hidden2, gelu);
+      const out = dense(h, net.out); // the logarithms of the scales, before they are bounded, then the shifts
+      const z = new Float32Array(y.length);
+      order.forEach((to, i) => {
+        const j = i - half;
+        z[to] = j < 0 ? y[i] : (y[i] - out[half + j]) * Math.exp(-2 * Math.tanh(out[j] / 2));
+      });
+      return z;
+    }, noise);
+  }
 }
 
 function sample({ mean, logVar }) {
@@ -79,8 +99,18 @@ function sample({ mean, logVar }) {
 }
 
 // One draw from the standard normal distribution (Box and Muller).
-function normal() {
-  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+function normal(uniform = Math.random) {
+  return Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
+// Uniform draws from 0 to 1 that a seed repeats (mulberry32).
+function seeded(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
 }
 
 function klByDimension({ mean, logVar }) {
