@@ -1,0 +1,74 @@
+"""Sphinx makes the site: sphinx-build -c docs . outputs/site
+
+With `-t ran` it takes the notebooks that a run has written to outputs/notebooks instead of the ones in the repository.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+from docutils import nodes
+from sphinx import addnodes
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+GITHUB = "https://github.com/YOUR_ACCOUNT/Variational-Autoencoder"
+OUTPUTS = REPOSITORY / (os.environ.get("VAE_OUTPUTS") or "outputs")
+
+project = "Variational Autoencoder"
+root_doc = "index"
+include_patterns = ["index.md", "TEACHING.md", "notebooks/**.ipynb"]
+extensions = ["myst_nb", "sphinx-mathjax-offline"]
+nb_execution_mode = "off"
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+html_theme = "sphinx_book_theme"
+html_theme_options = {
+    "repository_url": GITHUB,
+    "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+    "show_toc_level": 2,
+}
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_extra_path = ["../assets/explorer.html"]
+LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
+
+
+def address(link):
+    """Return where a relative link leads in the site: a page, or what only the repository has."""
+    path, anchor = link[1], unquote(link[2] or "")
+    if (REPOSITORY / path).is_dir() or path.startswith("assets/README"):
+        return f"{GITHUB}/tree/main/{path}"
+    # JupyterLab's anchors keep the case and the punctuation of their headings.
+    return path.replace("README.md", "index.md") + ("#" if anchor else "") + re.sub(r"[^\w-]", "", anchor).lower()
+
+
+def prepare(app, name, source):
+    """Let links, alternative texts and the setup cell, which GitHub and JupyterLab read as they are, work here."""
+    text = source[0]
+    if name.startswith("notebooks/"):
+        if app.tags.has("ran") and (ran := OUTPUTS / f"{name}.ipynb").exists():
+            text = ran.read_text("utf-8")
+        notebook = json.loads(text)
+        for cell in notebook["cells"]:
+            if alt := cell["metadata"].get("alt"):
+                cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+            if "".join(cell["source"]).startswith("import sys\nfrom pathlib"):
+                cell["metadata"]["tags"] = ["hide-input"]
+        notebook["cells"] = [cell for cell in notebook["cells"] if "colab-badge.svg" not in "".join(cell["source"])]
+        text = json.dumps(notebook)
+    source[0] = LINK.sub(address, text)
+
+
+def open_explorer(app, doctree, name):
+    """Open the explorer where a link leads to it; Sphinx would offer it for download."""
+    for link in list(doctree.findall(addnodes.download_reference)):
+        if link["reftarget"].endswith("explorer.html"):
+            link.replace_self(nodes.reference("", "", *link.children, refuri="explorer.html"))
+
+
+def setup(app):
+    app.connect("source-read", prepare)
+    app.connect("include-read", lambda app, path, name, content: prepare(app, name, content))
+    app.connect("doctree-resolved", open_explorer)
