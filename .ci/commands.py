@@ -8,9 +8,9 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 def commands(text):
-    """Return what stands in each ```bash block that makes a virtual environment."""
+    """Return what stands in each ```bash block that makes a virtual environment and goes on."""
     blocks = re.findall(r"^```bash\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL)
-    return [block for block in blocks if "python3 -m venv" in block]
+    return [block for block in blocks if block.startswith("python3 -m venv .venv && ")]
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 GITHUB = "https://github.com/YOUR_ACCOUNT/Variational-Autoencoder"
 OUTPUTS = REPOSITORY / (os.environ.get("VAE_OUTPUTS") or "outputs")
 
-project = "Variational Autoencoder"
+project = html_title = "Variational Autoencoder"
 root_doc = "index"
-include_patterns = ["index.md", "TEACHING.md", "notebooks/**.ipynb"]
+include_patterns = ["index.md", "TEACHING.md", "CONTRIBUTING.md", "notebooks/**.ipynb"]
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 nb_execution_mode = "off"
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
 html_theme_options = {
@@ -32,6 +32,7 @@ html_theme_options = {
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_extra_path = ["../assets/explorer.html"]
+BADGE = re.compile(r"\[!\[Open in(\s|\\n|\",\s+\")*Colab\]\([^)]*\)\]\([^)]*\)")
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
@@ -56,9 +57,8 @@ def prepare(app, name, source):
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
             if "".join(cell["source"]).startswith("import sys\nfrom pathlib"):
                 cell["metadata"]["tags"] = ["hide-input"]
-        notebook["cells"] = [cell for cell in notebook["cells"] if "colab-badge.svg" not in "".join(cell["source"])]
         text = json.dumps(notebook)
-    source[0] = LINK.sub(address, text)
+    source[0] = LINK.sub(address, BADGE.sub("", text))  # the theme has a button for Colab
 
 
 def open_explorer(app, doctree, name):

@@ -44,4 +44,4 @@ def test_repository_has_one_address():
     pages = [README, *(path.read_text(encoding="utf-8") for path in NOTEBOOKS + SOLUTIONS)]
     owners = {owner for page in pages for owner in re.findall(ADDRESS, page)}
     owners.update(re.findall(ADDRESS, git("remote", "get-url", "origin")))
-    assert len(owners) == 1, "README.md says, under Run it, how to write your own account everywhere"
+    assert len(owners) == 1, "CONTRIBUTING.md says how to write your own account everywhere"
