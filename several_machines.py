@@ -78,6 +78,8 @@ def train(options):
 
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch), backup]
     done = backup.restore(vae)
+    if done >= options.epochs:
+        raise SystemExit(f"{options.backup} holds all {done} epochs: delete it to begin anew")
     return vae.fit(batches, epochs=options.epochs, initial_epoch=done, shuffle=False, verbose=2, callbacks=callbacks)
 
 
@@ -101,8 +103,8 @@ def main():
         losses = train(options).history["loss"]
     except jax.errors.JaxRuntimeError as error:
         reason = str(error).rpartition("Error dispatching computation: ")[2]
-        print(f"process {options.index} stops, for another one is gone: start all of them again; {reason}", flush=True)
-        os._exit(1)  # for a normal exit would wait for the dead one
+        print(f"process {options.index} stops: another one is gone (start all of them again); {reason}", flush=True)
+        os._exit(1)  # a normal exit would wait for the dead one
     print(f"process {options.index} of {options.count}: loss {losses[-1]:.6f}")
 
 

@@ -6,6 +6,7 @@ With `-t ran` it takes the notebooks that a run has written to outputs/notebooks
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -31,7 +32,6 @@ html_theme_options = {
 }
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-html_extra_path = ["../assets/explorer.html"]
 BADGE = re.compile(r"\[!\[Open in(\s|\\n|\",\s+\")*Colab\]\([^)]*\)\]\([^)]*\)")
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
@@ -65,10 +65,18 @@ def open_explorer(app, doctree, name):
     """Open the explorer where a link leads to it; Sphinx would offer it for download."""
     for link in list(doctree.findall(addnodes.download_reference)):
         if link["reftarget"].endswith("explorer.html"):
-            link.replace_self(nodes.reference("", "", *link.children, refuri="explorer.html"))
+            uri = "../" * name.count("/") + "assets/explorer.html"
+            link.replace_self(nodes.reference("", "", *link.children, refuri=uri))
+
+
+def copy_explorer(app, error):
+    """Put it where the links and the frame in notebook 04 look for it."""
+    (app.outdir / "assets").mkdir(exist_ok=True)
+    shutil.copy(REPOSITORY / "assets" / "explorer.html", app.outdir / "assets")
 
 
 def setup(app):
     app.connect("source-read", prepare)
     app.connect("include-read", lambda app, path, name, content: prepare(app, name, content))
     app.connect("doctree-resolved", open_explorer)
+    app.connect("build-finished", copy_explorer)

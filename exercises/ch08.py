@@ -17,7 +17,7 @@ def four_replicas(reported, peak):
         (94, "each replica's loss is the mean over its share, and they are added up"),
         (94 / 4, "added up, not divided"),
     ]
-    expect_near(reported, 376, mistakes, "four shares, each with a mean of 94, are added up")
+    expect_near(reported, 376, mistakes, "Keras undoes a division by 4 that never took place")
     mistakes = [
         (16e-3, "for Adam the first guess is the square root of the factor"),
         (2e-3, "larger batches allow larger steps"),

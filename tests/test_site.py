@@ -1,0 +1,75 @@
+"""The site, made by the README's command from the stored outputs, and every page of it opened in a real browser."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
+from browser import browser, show  # noqa: F401  a fixture
+from test_notebooks import NOTEBOOKS, ROOT, SOLUTIONS
+
+pytestmark = pytest.mark.slow
+
+PAGES = ["index", "TEACHING", "CONTRIBUTING"] + [f"notebooks/{path.stem}" for path in NOTEBOOKS]
+PAGES += [f"notebooks/solutions/{path.stem}" for path in SOLUTIONS]
+LOADED = "document.readyState === 'complete' && (!window.MathJax?.startup || MathJax.startup.promise)"
+# What a reader would see that is wrong: pictures, formulas, what sticks out, and links within the site.
+LOOK = """async () => {
+    await window.MathJax?.startup?.promise;
+    const article = document.querySelector("article"), found = [];
+    for (const image of article.querySelectorAll("img"))
+        if (!image.alt.trim() || !image.naturalWidth) found.push(`picture ${image.src.slice(-60)}`);
+    for (const formula of article.querySelectorAll(".math"))
+        if (!formula.querySelector("mjx-container")) found.push(`formula ${formula.textContent}`);
+    if (article.querySelector("mjx-merror")) found.push("a formula with an error");
+    if (document.documentElement.scrollWidth > innerWidth) found.push("the page scrolls sideways");
+    for (const element of article.querySelectorAll("*"))
+        if (element.getBoundingClientRect().right > innerWidth + 1
+            && !element.closest("pre, table, .cell_output, .pst-scrollable-table-container, mjx-container"))
+            found.push(`${element.tagName} sticks out: ${element.textContent.slice(0, 40)}`);
+    const rules = ["color-contrast", "image-alt", "link-name"];
+    const {violations} = await axe.run(article, {iframes: false, runOnly: rules});
+    return found.concat(violations.map(({id, nodes}) => `${id} ${nodes[0].html}`));
+}"""
+LINKS = "() => [...document.querySelectorAll('a[href]')].map(link => link.href)"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-c", "docs", ".", folder]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"}, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def anchors(site):
+    return {path: set(re.findall(r'\bid="([^"]*)"', path.read_text("utf-8"))) for path in site.rglob("*.html")}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark"), (390, "light"), (1280, "dark")])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_can_be_read(site, anchors, browser, name, width, scheme):  # noqa: F811
+    """Without internet, on a phone or at night, a reader would miss a formula, a picture, or the end of a line."""
+    path = site / f"{name}.html"
+    page = show(browser, path, LOADED, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page.evaluate(Path(AXE_FILE_PATH).read_text("utf-8"))
+    assert page.evaluate(LOOK) == []
+    noticed = [notice for notice in page.noticed if not notice.startswith(("file:", "[PST]", "Got invalid theme mode"))]
+    assert noticed == []
+    for link in page.evaluate(LINKS):
+        target, _, anchor = link.partition("#")
+        if target.startswith("file:"):
+            file = Path(target.removeprefix("file://"))
+            assert file.exists(), link
+            assert not anchor or anchor in anchors[file], link
+    page.close()
+
+
+def test_site_tells_who_wants_to_draw_where(site):
+    """A reader who wants to draw a digit would get a download, or nothing."""
+    assert 'href="assets/explorer.html"' in (site / "index.html").read_text("utf-8")
+    assert (site / "assets" / "explorer.html").read_bytes() == (ROOT / "assets" / "explorer.html").read_bytes()
