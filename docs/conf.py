@@ -32,33 +32,40 @@ html_theme_options = {
 }
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-BADGE = re.compile(r"\[!\[Open in(\s|\\n|\",\s+\")*Colab\]\([^)]*\)\]\([^)]*\)")
+BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*\)")  # the theme has a button of its own
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
 def address(link):
     """Return where a relative link leads in the site: a page, or what only the repository has."""
     path, anchor = link[1], unquote(link[2] or "")
-    if (REPOSITORY / path).is_dir() or path.startswith("assets/README"):
+    if path and (REPOSITORY / path).is_dir() or path.startswith("assets/README"):
         return f"{GITHUB}/tree/main/{path}"
     # JupyterLab's anchors keep the case and the punctuation of their headings.
     return path.replace("README.md", "index.md") + ("#" if anchor else "") + re.sub(r"[^\w-]", "", anchor).lower()
 
 
+def words(text):
+    """Let the links of a page lead on, as they do on GitHub and in JupyterLab."""
+    return LINK.sub(address, BADGE.sub("", text))
+
+
 def prepare(app, name, source):
-    """Let links, alternative texts and the setup cell, which GitHub and JupyterLab read as they are, work here."""
-    text = source[0]
-    if name.startswith("notebooks/"):
-        if app.tags.has("ran") and (ran := OUTPUTS / f"{name}.ipynb").exists():
-            text = ran.read_text("utf-8")
-        notebook = json.loads(text)
-        for cell in notebook["cells"]:
-            if alt := cell["metadata"].get("alt"):
-                cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-            if "".join(cell["source"]).startswith("import sys\nfrom pathlib"):
-                cell["metadata"]["tags"] = ["hide-input"]
-        text = json.dumps(notebook)
-    source[0] = LINK.sub(address, BADGE.sub("", text))  # the theme has a button for Colab
+    """Make a page, or a notebook, of what stands in the repository or, with `-t ran`, of what a run has written."""
+    if not name.startswith("notebooks/"):
+        source[0] = words(source[0])
+        return
+    ran = OUTPUTS / f"{name}.ipynb"
+    notebook = json.loads(ran.read_text("utf-8") if app.tags.has("ran") and ran.exists() else source[0])
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            cell["source"] = words(text)
+        if alt := cell["metadata"].get("alt"):
+            cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+        if text.startswith("import sys\nfrom pathlib"):
+            cell["metadata"]["tags"] = ["hide-input"]
+    source[0] = json.dumps(notebook)
 
 
 def open_explorer(app, doctree, name):

@@ -61,6 +61,7 @@ def test_page_can_be_read(site, anchors, browser, name, width, scheme):  # noqa:
     noticed = [notice for notice in page.noticed if not notice.startswith(("file:", "[PST]", "Got invalid theme mode"))]
     assert noticed == []
     for link in page.evaluate(LINKS):
+        assert not link.endswith("/tree/main/"), "a link within the page leads to the repository"
         target, _, anchor = link.partition("#")
         if target.startswith("file:"):
             file = Path(target.removeprefix("file://"))
