@@ -18,6 +18,7 @@ GITHUB = "https://github.com/YOUR_ACCOUNT/Variational-Autoencoder"
 OUTPUTS = REPOSITORY / (os.environ.get("VAE_OUTPUTS") or "outputs")
 
 project = html_title = "Variational Autoencoder"
+author = "the authors of Variational-Autoencoder"
 root_doc = "index"
 include_patterns = ["index.md", "TEACHING.md", "CONTRIBUTING.md", "notebooks/**.ipynb"]
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
@@ -32,7 +33,7 @@ html_theme_options = {
 }
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*\)")  # the theme has a button of its own
+BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*\)(\s*·)?")  # the theme has a button of its own
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
