@@ -1,4 +1,4 @@
-"""Sphinx makes the site: sphinx-build -c docs . outputs/site
+"""Sphinx makes the site, with the explorer and the slides: sphinx-build -c docs . outputs/site
 
 With `-t ran` it takes the notebooks that a run has written to outputs/notebooks instead of the ones in the repository.
 """
@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -33,7 +35,7 @@ html_theme_options = {
 }
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*\)(\s*·)?")  # the theme has a button of its own
+BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*/notebooks/(solutions/)?(\w+)\.ipynb\)(\s*·)?")
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
@@ -46,22 +48,32 @@ def address(link):
     return path.replace("README.md", "index.md") + ("#" if anchor else "") + re.sub(r"[^\w-]", "", anchor).lower()
 
 
-def words(text):
-    """Let the links of a page lead on, as they do on GitHub and in JupyterLab."""
-    return LINK.sub(address, BADGE.sub("", text))
+def words(text, name):
+    """Let the links of a page lead on, as on GitHub and in JupyterLab; for Colab the theme has a button of its own."""
+
+    def deck(badge):
+        solutions, notebook, dot = badge.groups("")
+        return "" if solutions else f'<a href="{"../" * name.count("/")}slides/{notebook}.slides.html">Slides</a>{dot}'
+
+    return LINK.sub(address, BADGE.sub(deck, text))
+
+
+def notebook_file(app, name):
+    """Return the notebook in the repository or, with `-t ran`, the one that a run has written."""
+    ran = OUTPUTS / f"{name}.ipynb"
+    return ran if app.tags.has("ran") and ran.exists() else REPOSITORY / f"{name}.ipynb"
 
 
 def prepare(app, name, source):
-    """Make a page, or a notebook, of what stands in the repository or, with `-t ran`, of what a run has written."""
+    """Make a page of the site of what stands on a page or in a notebook."""
     if not name.startswith("notebooks/"):
-        source[0] = words(source[0])
+        source[0] = words(source[0], name)
         return
-    ran = OUTPUTS / f"{name}.ipynb"
-    notebook = json.loads(ran.read_text("utf-8") if app.tags.has("ran") and ran.exists() else source[0])
+    notebook = json.loads(notebook_file(app, name).read_text("utf-8"))
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            cell["source"] = words(text)
+            cell["source"] = words(text, name)
         if alt := cell["metadata"].get("alt"):
             cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
         if text.startswith("import sys\nfrom pathlib"):
@@ -77,14 +89,20 @@ def open_explorer(app, doctree, name):
             link.replace_self(nodes.reference("", "", *link.children, refuri=uri))
 
 
-def copy_explorer(app, error):
-    """Put it where the links and the frame in notebook 04 look for it."""
+def finish(app, error):
+    """Put the explorer and the slides where the links, and the frame in notebook 04, look for them."""
+    if error:
+        return
     (app.outdir / "assets").mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "assets" / "explorer.html", app.outdir / "assets")
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to=slides", "--config=docs/slides/config.py"]
+    command += ["--log-level=WARN", f"--output-dir={app.outdir / 'slides'}"]
+    command += [notebook_file(app, name) for name in sorted(app.env.found_docs) if re.match(r"notebooks/\d", name)]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
 
 
 def setup(app):
     app.connect("source-read", prepare)
     app.connect("include-read", lambda app, path, name, content: prepare(app, name, content))
     app.connect("doctree-resolved", open_explorer)
-    app.connect("build-finished", copy_explorer)
+    app.connect("build-finished", finish)

@@ -1,6 +1,5 @@
-"""Each notebook as a deck of slides, made by the command of TEACHING.md and looked at in a real browser."""
+"""Each notebook as a deck of slides, looked at in a real browser."""
 
-import os
 import re
 import subprocess
 import sys
@@ -44,16 +43,15 @@ LOOK = """([width, height, most]) => {
 
 
 def convert(folder, *notebooks):
-    """Run the command of TEACHING.md, for the given notebooks or for all, and return the folder with the decks."""
-    (command,) = re.findall(r"\.venv/bin/(jupyter nbconvert --to slides.*)", (ROOT / "TEACHING.md").read_text("utf-8"))
-    command = [sys.executable, "-m", *command.split(), "--log-level=ERROR", *map(str, notebooks)]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "VAE_OUTPUTS": str(folder)}, check=True)
-    return folder / "slides"
+    """Make decks as the site does, and return their folder."""
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to=slides", "--config=docs/slides/config.py"]
+    subprocess.run([*command, "--log-level=ERROR", f"--output-dir={folder}", *notebooks], cwd=ROOT, check=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def decks(tmp_path_factory):
-    return convert(tmp_path_factory.mktemp("decks"))
+    return convert(tmp_path_factory.mktemp("decks"), *NOTEBOOKS)
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,6 +1,8 @@
-"""Slides from the notebooks that need no internet: jupyter nbconvert --to slides --config docs/slides/config.py
+"""Slides from the notebooks, each deck one file that needs no internet. docs/conf.py makes them with the site:
 
-Each deck is one file in outputs/slides. reveal.js and MathJax stand in it, from two packages that carry them along.
+    jupyter nbconvert --to slides --config docs/slides/config.py --output-dir outputs/site/slides notebooks/*.ipynb
+
+reveal.js and MathJax stand in the file, from two packages that carry them along.
 
 What is on a slide stands in the metadata of the notebook's cells, which JupyterLab shows under "Common Tools".
 A slide shows its title, displayed formulas, tables, figures and printed results; all prose is in the speaker's notes.
@@ -15,7 +17,6 @@ Five keys are ours:
 """
 
 import importlib.util
-import os
 import re
 import struct
 from base64 import b64decode, b64encode
@@ -118,8 +119,6 @@ def slide(cell, cells):
 
 
 c = get_config()  # noqa: F821  nbconvert runs this file, and brings it
-c.NbConvertApp.notebooks = [str(REPOSITORY / "notebooks" / "*.ipynb")]
-c.FilesWriter.build_directory = str(Path(os.environ.get("VAE_OUTPUTS") or REPOSITORY / "outputs") / "slides")
 c.SlidesExporter.template_name = "slides"
 c.SlidesExporter.extra_template_basedirs = [str(DOCS)]
 c.SlidesExporter.extra_template_paths = [
