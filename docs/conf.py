@@ -102,6 +102,8 @@ def finish(app, error):
 
 
 def setup(app):
+    # Read all pages each time: Sphinx would look at the notebook in the repository to see if a run has changed it.
+    app.connect("env-get-outdated", lambda app, env, *changes: env.found_docs)
     app.connect("source-read", prepare)
     app.connect("include-read", lambda app, path, name, content: prepare(app, name, content))
     app.connect("doctree-resolved", open_explorer)

@@ -37,11 +37,15 @@ LOOK = """async () => {
 LINKS = "() => [...document.querySelectorAll('a[href]')].map(link => link.href)"
 
 
+def build(folder, *options, **settings):
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", *options, "-c", "docs", ".", folder]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"} | settings, check=True)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-c", "docs", ".", folder]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"}, check=True)
+    build(folder)
     return folder
 
 
@@ -74,3 +78,13 @@ def test_site_tells_who_wants_to_draw_where(site):
     """A reader who wants to draw a digit would get a download, or nothing."""
     assert 'href="assets/explorer.html"' in (site / "index.html").read_text("utf-8")
     assert (site / "assets" / "explorer.html").read_bytes() == (ROOT / "assets" / "explorer.html").read_bytes()
+
+
+def test_site_shows_what_a_run_has_written(site, tmp_path):
+    """A reader would run the series, and see the outputs of somebody else's run, or of the run before."""
+    ran = tmp_path / "notebooks" / NOTEBOOKS[0].name
+    ran.parent.mkdir()
+    ran.write_text(NOTEBOOKS[0].read_text("utf-8").replace("543.4 nats", "543.4 of my nats"), "utf-8")
+    build(site, "-t", "ran", VAE_OUTPUTS=str(tmp_path))
+    for page in (site / "notebooks" / f"{ran.stem}.html", site / "slides" / f"{ran.stem}.slides.html"):
+        assert "543.4 of my nats" in page.read_text("utf-8")
