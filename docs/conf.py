@@ -17,6 +17,7 @@ from sphinx import addnodes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GITHUB = "https://github.com/YOUR_ACCOUNT/Variational-Autoencoder"
+SITE = "https://YOUR_ACCOUNT.github.io/Variational-Autoencoder/"
 OUTPUTS = REPOSITORY / (os.environ.get("VAE_OUTPUTS") or "outputs")
 
 project = html_title = "Variational Autoencoder"
@@ -55,6 +56,7 @@ def words(text, name):
         solutions, notebook, dot = badge.groups("")
         return "" if solutions else f'<a href="{"../" * name.count("/")}slides/{notebook}.slides.html">Slides</a>{dot}'
 
+    text = text.replace(f"({SITE})", "(/index.md)").replace(SITE, "/")
     return LINK.sub(address, BADGE.sub(deck, text))
 
 

@@ -90,7 +90,8 @@ def parts(cell):
         yield "words", words(cell.source, own.get("show", int(own.get("slide_type") == "fragment")))
     else:
         lines = numbers(own.get("lines", 0))
-        yield "code", dedent("\n".join(line for n, line in enumerate(cell.source.splitlines(), 1) if n in lines))
+        code = re.sub("  # .*", "", cell.source).splitlines()  # comments at the end of a line would break it
+        yield "code", dedent("\n".join(line for n, line in enumerate(code, 1) if n in lines))
         text = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
         yield "printed", printed(text, own.get("printed", len(text)))
         yield from (("figure", figure) for figure in figures(cell))
