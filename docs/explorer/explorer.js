@@ -9,6 +9,7 @@ const PAD = 280; // the pad's and the map's own coordinates, whatever their size
 const MAP = 400;
 const SHARPNESS = 3; // the map's canvas has so many pixels for each of its coordinates
 const LENS = 130;
+const POOR = 120; // nats that 32 dimensions save: less with 19 of 20 test digits
 
 let data, twin, main, flow;
 let panels; // for each tab with a drawing its model, and what that makes of the image: {code, samples, logits}
@@ -295,6 +296,7 @@ function say(words) {
 
 function announce() {
   const [from, panel] = [shown, panels[shown]];
+  if (!panel) return; // from noise nothing is drawn back
   say(() => {
     const read = (selector) => part(from, selector).textContent;
     const numbers = `The drawing: reconstruction ${read(".reconstruction-nats")} nats, KL ${read(".kl-nats")} nats.`;
@@ -310,19 +312,21 @@ function cost(model, { mean, logVar }) {
 }
 
 // Two dimensions lose a drawing when they put it among other digits than 32 clearly do. The nats alone cannot tell: test
-// digits that come back as another digit hardly cost more than the rest.
+// digits that come back as another digit hardly cost more than the rest. But they do tell what comes back poor.
 function whatIsLost() {
   const [flat, full] = [panels.two.code, main.encode(image)];
   const here = classNear(flat.mean);
   const active = data.models.digits.active.map(({ dimension }) => full.mean[dimension]);
   const { digit: there, votes } = nearest(active, data.dots.many, 5);
   const saved = Math.round(cost(twin, flat) - cost(main, full));
-  return here !== null && here !== there && votes > 3 && saved > 0 ? { here, there, saved } : null;
+  if (here !== null && here !== there && votes > 3 && saved > 0) return { here, there, saved };
+  return saved > POOR ? { saved } : null;
 }
 
 // ------------------------------------------------------------------------------------------------ two dimensions: a map
 
 let point = null; // the code under the pointer
+let hovering = false; // a mouse that leaves the map leads back to the drawing by itself
 let walk = null; // {from, to}
 let mark = null; // where a walk is to begin
 let playing = null; // the walk that is being played
@@ -341,16 +345,17 @@ function decodeTwin() {
   if (z) show(canvas, twin.decode(z));
   else paint(canvas, blank());
   const digit = z && classNear(z);
-  const region = digit === null ? "far from all test digits" : `among the ${digit}s`;
+  const region = digit === null ? "far from all test digits" : `placed among the ${digit}s`;
   const place = point ? `from the point (${point[0].toFixed(2)}, ${point[1].toFixed(2)})` : "from the drawing";
   part("two", ".what").textContent = z ? `${place}, ${region}` : "nothing drawn yet";
-  reveal(part("two", ".back"), point, $("map"));
+  reveal(part("two", ".back"), point && !hovering, $("map"));
   reveal(part("two", ".note"), lost && !point, $("map"));
   part("two", ".what").hidden = lost && !point; // the note says it, too
   if (lost) {
     part("two", ".note span").textContent =
-      `Two dimensions are too few: here it is among the ${lost.here}s, ` +
-      `in 32 among the ${lost.there}s, and costs ${lost.saved} nats less.`;
+      "there" in lost
+        ? `Two dimensions are too few: here it is among the ${lost.here}s, in 32 among the ${lost.there}s.`
+        : "Two dimensions draw this poorly; in 32 it costs far fewer nats.";
   }
 }
 
@@ -546,12 +551,13 @@ function drawLens(map) {
     lens.arc(LENS / 2 + dx, LENS / 2 - dy, way && 3, 0, 2 * Math.PI);
     lens.fill();
   });
-  part("lens", "figcaption").textContent = `q(z|x), ×${zoom}`;
+  part("lens", "figcaption").textContent = `distribution ×${zoom}`;
   // Where it lies over the map, in a corner, it makes way for what is looked at.
   $("lens").classList.toggle("left", (point || mean)[0] > 0);
 }
 
-function moveTo(z) {
+function moveTo(z, hover = false) {
+  hovering = hover;
   point = z && z.map((value) => Math.max(-REACH, Math.min(REACH, value)));
   request("map", () => {
     decodeTwin();
@@ -608,7 +614,7 @@ function listenToMap() {
     move(event, pressed) {
       if (pressed && mark) walk = { from: mark, to: here(event) };
       else if (playing) return;
-      moveTo(here(event));
+      moveTo(here(event), !pressed && event.pointerType === "mouse");
     },
     up(event) {
       if (mark && event.type === "pointerup") endWalk(mark, here(event));
@@ -679,6 +685,8 @@ function makeLegend() {
 
 // ------------------------------------------------------------------------------------------- many dimensions: sliders
 
+const MOVED = "from the sliders";
+
 function makeSliders() {
   const { active } = data.models.digits;
   active.forEach(({ dimension, nats }, rank) => {
@@ -688,11 +696,18 @@ function makeSliders() {
     const input = label.querySelector("input");
     input.dataset.dimension = dimension;
     input.setAttribute("aria-label", `Dimension ${rank + 1}, ${nats.toFixed(2)} nats`);
-    input.addEventListener("input", () => request("sliders", () => decodeMain("from the sliders")));
+    input.addEventListener("input", () => request("sliders", () => decodeMain(MOVED)));
+    // A finger that scrolls the page has already moved the slider on which it began.
+    let before;
+    input.addEventListener("pointerdown", () => (before = [input.value, part("many", ".what").textContent]));
+    input.addEventListener("pointercancel", () => {
+      input.value = before[0];
+      request("sliders", () => decodeMain(before[1]));
+    });
     $("sliders").append(label);
   });
   $("unused").textContent =
-    `Above, the ${active.length} dimensions in use, each with its KL, averaged over the test set. A bar is the drawing's mean, ` +
+    `These are the ${active.length} dimensions in use, each with its KL, averaged over the test set. A bar is the drawing's mean, ` +
     `filled from 0, ± one standard deviation. The other ${main.dimensions - active.length} dimensions are unused: ` +
     `whatever you draw, they stay close to the prior, 0 ± 1.`;
   part("many", ".back").addEventListener("click", setSliders);
@@ -712,7 +727,6 @@ function setSliders() {
     input.style.setProperty("--deviation", deviation);
   }
   decodeMain(code ? "from the drawing" : "from zero, the middle of the prior");
-  reveal(part("many", ".back"), false, part("sliders", "input"));
 }
 
 function decodeMain(what) {
@@ -724,7 +738,7 @@ function decodeMain(what) {
   }
   show(part("many", ".reconstruction"), main.decode(z));
   part("many", ".what").textContent = what;
-  part("many", ".back").hidden = false;
+  reveal(part("many", ".back"), what === MOVED, part("sliders", "input"));
   announce();
 }
 
@@ -785,6 +799,7 @@ function listenToTabs() {
       $(tab.getAttribute("aria-controls")).hidden = !selected;
     }
     shown = chosen.getAttribute("aria-controls");
+    playing = null;
     document.querySelector(".draw").hidden = shown === "noise";
     if (shown !== "noise" && panels[shown].image !== image) encode(true);
     else if (shown === "two") drawMap();
@@ -837,6 +852,7 @@ async function start() {
   listenToMap();
   listenToTabs();
   makeNoise();
+  $("help").addEventListener("toggle", () => $("help").scrollIntoView({ block: "nearest" }));
   testDigit(2);
   past = [];
   enable($("undo"), false);
