@@ -1,8 +1,6 @@
-"""Of a progress bar keep the last state, and show figures with their alternative texts, as the classic template does.
-
-jupyter nbconvert --execute --config tools/nbconvert.py ...
-"""
+"""jupyter nbconvert --execute --config tools/nbconvert.py ...: of a progress bar keep the last state only."""
 
 c.Exporter.preprocessors = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # noqa: F821  nbconvert brings c
 c.ExecutePreprocessor.record_timing = False  # noqa: F821
-c.HTMLExporter.template_name = "classic"  # noqa: F821
+# Each kernel would warn of eavesdroppers on this machine.
+c.ExecutePreprocessor.extra_arguments = ["--log-level=ERROR"]  # noqa: F821
