@@ -127,7 +127,7 @@ class VAE(keras.Model):
         super().__init__(**kwargs)
         self.encoder, self.sampling, self.decoder = encoder, Sampling(), decoder
         self.reconstruction, self.kl = keras.metrics.Mean(name="reconstruction"), keras.metrics.Mean(name="kl")
-        self.built = True  # for its parts are
+        self.built = True  # its parts are
 
     def call(self, x):
         mean, log_var = self.encoder(x)
@@ -283,7 +283,7 @@ def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, c
     keep = Backup(backup_dir, **settings, images=len(batches.x), parameters=vae.count_params())
     callbacks = [keep, keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch), *callbacks]
     held_out = {"validation_data": x_test, "validation_batch_size": 250}
-    try:  # shuffle=False, for the batches shuffle themselves
+    try:  # shuffle=False: the batches shuffle themselves
         return vae.fit(batches, epochs=epochs, shuffle=False, verbose=2, callbacks=callbacks, **held_out)
     except OSError as error:
         raise OSError(f"the backup in {backup_dir} cannot be used ({error}): delete it to begin anew") from error
