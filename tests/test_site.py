@@ -31,9 +31,12 @@ LOOK = """async () => {
         if (element.getBoundingClientRect().right > innerWidth + 1
             && !element.closest("pre, table, .cell_output, .pst-scrollable-table-container, mjx-container"))
             found.push(`${element.tagName} sticks out: ${element.textContent.slice(0, 40)}`);
+    return found;
+}"""
+RULES = """async () => {
     const rules = ["color-contrast", "image-alt", "link-name"];
-    const {violations} = await axe.run(article, {iframes: false, runOnly: rules});
-    return found.concat(violations.map(({id, nodes}) => `${id} ${nodes[0].html}`));
+    const {violations} = await axe.run("article", {iframes: false, runOnly: rules});
+    return violations.map(({id, nodes}) => `${id} ${nodes[0].html}`);
 }"""
 LINKS = "() => [...document.querySelectorAll('a[href]')].map(link => link.href)"
 
@@ -65,6 +68,8 @@ def test_page_can_be_read(site, anchors, browser, name):  # noqa: F811
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
         assert page.evaluate(LOOK) == [], (width, scheme)
+        if width == 1280:  # colours are the same on a phone
+            assert page.evaluate(RULES) == [], scheme
     noticed = [notice for notice in page.noticed if not notice.startswith(("file:", "[PST]", "Got invalid theme mode"))]
     assert noticed == []
     for link in page.evaluate(LINKS):

@@ -49,6 +49,7 @@ def train(model, folder, interrupted_in=None, batch_size=10, seed=0, epochs=4, w
         return None
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path, capsys):
     """A closed laptop would cost the minutes before it, or give another model than an unbroken run."""
     whole, broken, resumed = small(), small(), small()
@@ -84,6 +85,7 @@ def folder(interrupted, tmp_path):
     return shutil.copytree(interrupted, tmp_path / "copy")
 
 
+@pytest.mark.slow
 def test_a_model_that_went_on_once_begins_anew_the_next_time(folder):
     """A second training in the same kernel would leave out its first epochs, as Keras remembers where it went on."""
     model = small()
