@@ -70,15 +70,9 @@ def run_all(sources, folder, times=1):
 
 
 def test_the_repository_is_fetched_once(content, monkeypatch):
-    """A second click on the first cell, or a restart of the runtime, would fail or fetch everything again."""
-    for _ in range(2):  # a new kernel each time: the runtime is restarted
-        assert run_all([SETUP, HERE], content, times=2) == [[], []]
-        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "nowhere")  # from now on fetching would fail
-
-
-def test_a_repository_that_is_there_is_used(content, served, monkeypatch):
-    """Who has fetched it by hand, and changed it, would lose the changes or be told that the folder exists."""
-    subprocess.run(["git", "clone", "--quiet", served, content / REPOSITORY], check=True)
+    """A second click on the first cell, or a restart of the runtime, would fail, or undo what a reader has changed."""
+    assert run_all([SETUP, HERE], content, times=2) == [[], []]
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "nowhere")  # from now on fetching would fail
     with (content / REPOSITORY / "utils.py").open("a", encoding="utf-8") as file:
         file.write("\nmine = True\n")
     assert run_all([SETUP, HERE, "assert utils.mine"], content) == [[], [], []]
