@@ -91,16 +91,20 @@ def open_explorer(app, doctree, name):
             link.replace_self(nodes.reference("", "", *link.children, refuri=uri))
 
 
+def make_slides(folder, notebooks):
+    """Make a deck of each notebook."""
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to=slides", "--config=docs/slides/config.py"]
+    subprocess.run([*command, "--log-level=WARN", f"--output-dir={folder}", *notebooks], cwd=REPOSITORY, check=True)
+
+
 def finish(app, error):
     """Put the explorer and the slides where the links, and the frame in notebook 04, look for them."""
     if error:
         return
     (app.outdir / "assets").mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "assets" / "explorer.html", app.outdir / "assets")
-    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to=slides", "--config=docs/slides/config.py"]
-    command += ["--log-level=WARN", f"--output-dir={app.outdir / 'slides'}"]
-    command += [notebook_file(app, name) for name in sorted(app.env.found_docs) if re.match(r"notebooks/\d", name)]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
+    series = [name for name in sorted(app.env.found_docs) if re.match(r"notebooks/\d", name)]
+    make_slides(app.outdir / "slides", [notebook_file(app, name) for name in series])
 
 
 def setup(app):

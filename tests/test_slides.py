@@ -1,13 +1,13 @@
 """Each notebook as a deck of slides, looked at in a real browser."""
 
 import re
-import subprocess
-import sys
 
 import nbformat
 import pytest
 from browser import HEIGHT, WIDTH, browser, show  # noqa: F401  a fixture
-from test_notebooks import NOTEBOOKS, ROOT, headings, markdown
+from test_notebooks import NOTEBOOKS, headings, markdown
+
+from docs.conf import make_slides
 
 pytestmark = pytest.mark.slow
 
@@ -42,16 +42,11 @@ LOOK = """([width, height, most]) => {
 }"""
 
 
-def convert(folder, *notebooks):
-    """Make decks as the site does, and return their folder."""
-    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to=slides", "--config=docs/slides/config.py"]
-    subprocess.run([*command, "--log-level=ERROR", f"--output-dir={folder}", *notebooks], cwd=ROOT, check=True)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def decks(tmp_path_factory):
-    return convert(tmp_path_factory.mktemp("decks"), *NOTEBOOKS)
+    folder = tmp_path_factory.mktemp("decks")
+    make_slides(folder, NOTEBOOKS)
+    return folder
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -128,5 +123,6 @@ def test_what_does_not_fit_is_found(tmp_path, browser):  # noqa: F811
         slides.append(getattr(nbformat.v4, f"new_{kind}_cell")(source, metadata=metadata))
     path = tmp_path / "made_up.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=slides), path)
-    page = show(browser, convert(tmp_path, path) / "made_up.slides.html", REVEAL)
+    make_slides(tmp_path, [path])
+    page = show(browser, tmp_path / "made_up.slides.html", REVEAL)
     assert list(faults(page)) == [1, 2, 4, 5, 6]  # empty, long, too wide, wordy, and a long title
