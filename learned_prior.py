@@ -80,9 +80,9 @@ class FlowVAE(VAE):
         return {**super().get_config(), "flow": self.flow}
 
 
-def build_flow_vae(latent_dim, mean_image=None):
+def build_flow_vae(latent_dim, mean_image=None, hidden_units=500):
     """Build the VAE of utils.build_vae with a flow as its prior; compiled."""
-    plain = build_vae(latent_dim, mean_image)
+    plain = build_vae(latent_dim, mean_image, hidden_units)
     vae = FlowVAE(plain.encoder, plain.decoder, Flow(latent_dim))
     vae.compile()
     return vae
