@@ -8,6 +8,7 @@ all of them see. When one of them dies, the others stop; run all of them again, 
 
 import argparse
 import os
+import random
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported
@@ -66,7 +67,7 @@ class Backup(keras.callbacks.Callback):
 def train(options):
     x_train = utils.load_mnist()[0][0][: options.images].astype("float32") / 255
     batches = Share(x_train, options.index, options.count)
-    keras.utils.set_random_seed(0)  # the same on all machines, so that all begin with the same weights
+    random.seed(0)  # Keras seeds its layers from it: all machines begin alike, and none imports TensorFlow for a seed
     vae = utils.build_vae(latent_dim=32, mean_image=x_train.mean(axis=0))
     vae.compile(keras.optimizers.Adam(utils.warmup_cosine(options.epochs * len(batches)), epsilon=1e-4))
     vae.optimizer.build(vae.trainable_variables)

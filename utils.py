@@ -24,6 +24,7 @@ with contextlib.ExitStack() as importing:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         importing.callback(os.dup2, os.dup(2), 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        import tensorflow  # noqa: F401  Keras imports it on every backend, elsewhere in the middle of a cell
     import keras
     from keras import layers, ops
 logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of batches of several sizes
