@@ -286,6 +286,7 @@ def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, c
 
     schedule = warmup_cosine(epochs * len(batches), peak)
     vae.compile(keras.optimizers.Adam(schedule, epsilon=1e-4, weight_decay=weight_decay))
+    vae.optimizer.build(vae.trainable_variables)  # in advance, or TensorFlow traces the training twice
     settings = {"batch_size": batches.batch_size, "seed": batches.seed, "epochs": epochs, "peak": peak}
     settings |= {"weight_decay": weight_decay, "images": len(batches.x), "parameters": vae.count_params()}
     keep = Backup(backup_dir, **settings)
@@ -297,7 +298,7 @@ def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, c
         raise OSError(f"the backup in {backup_dir} cannot be used ({error}): delete it to begin anew") from error
 
 
-def evaluate(vae, x, draws=8):
+def evaluate(vae, x, draws=2):
     """Return -ELBO (as loss), reconstruction and kl of x, nats per image, over some draws of z, always the same."""
     vae.sampling.seed_generator.state.assign([0, 0])
     return vae.evaluate(np.tile(x, (draws, 1, 1)), batch_size=1000, verbose=0, return_dict=True)
