@@ -15,8 +15,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-# TensorFlow keeps its memory from step to step, and uses oneDNN on processors before 2019, too: an epoch takes about
-# half as long there, and is up to a third quicker on later ones.
+# TensorFlow returns memory after each step, and uses oneDNN on processors with VNNI alone. With both changed, an epoch
+# takes half as long without VNNI; with it, as long as before with 500 units, and two thirds with 200.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with contextlib.ExitStack() as importing:

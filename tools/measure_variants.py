@@ -20,12 +20,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import utils  # before TensorFlow, which it tells what to do with memory
+
+# isort: split
 import keras
 import nbformat
 import numpy as np
 import tensorflow as tf
 
-import utils
 from learned_prior import Flow, FlowVAE
 
 TABLE = utils.ASSETS / "variants.csv"
