@@ -25,7 +25,12 @@ def folders(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def two_vaes():
-    return utils.build_vae(2), utils.build_vae(2)
+    return small(), small()
+
+
+def small():
+    """Build the model that is stored as digits_2d."""
+    return utils.build_vae(2, hidden_units=256)
 
 
 def outputs(vae):
@@ -69,7 +74,7 @@ def test_another_process_gets_the_same_outputs(folders, two_vaes, tmp_path):
 
 def test_the_optimizer_is_left_out(folders):
     """The shipped files would be three times as large, and warn when they are loaded."""
-    vae = utils.build_vae(2)
+    vae = small()
     vae.fit(X, verbose=0)
     path = utils.save_vae(vae, "digits_2d")
     assert path == folders[0]
@@ -97,7 +102,7 @@ def test_own_weights_come_before_shipped_ones(shipped, two_vaes, capsys):
 
 def test_weights_that_keras_saved_are_loaded(shipped):
     """A reader who saves with Keras's own method would be told that the file is damaged, or get the shipped weights."""
-    vae = utils.build_vae(2)
+    vae = small()
     vae.fit(X, verbose=0)
     utils.OUTPUTS.joinpath("models").mkdir(exist_ok=True)
     vae.save_weights(utils.OUTPUTS / "models" / "digits_2d.weights.h5")
