@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc):
     if "colab_notebook" in metafunc.fixturenames:
         notebooks = sorted(metafunc.config.rootpath.glob("notebooks/*.ipynb"))
         times = metafunc.config.getoption("colab")
-        chosen = [(notebook, times or 2) for notebook in (notebooks if times else notebooks[:1])]
+        chosen = [(notebook, times or 1) for notebook in (notebooks if times else notebooks[:1])]
         metafunc.parametrize(("colab_notebook", "colab_times"), chosen, ids=[path.stem for path, _ in chosen])
 
 

@@ -1,5 +1,7 @@
 """01 Explore the digits."""
 
+import functools
+
 import numpy as np
 from keras import ops
 
@@ -39,14 +41,20 @@ def class_means(guess, cost_with_labels):
     return f"it saves {alone - right:.0f} of {alone:.0f} nats, and your guess was {guess}"
 
 
-@exercise
-def pca_as_a_model(draw_digits):
+@functools.cache
+def principal_components():
+    """Return the mean (784,) of the training images, and variances and directions, the largest variance first."""
     flat = originals()[0].reshape(-1, 784)
     variances, directions = np.linalg.eigh(np.cov(flat, rowvar=False))
-    variances, directions = variances[::-1], directions[:, ::-1]
+    return flat.mean(axis=0), variances[::-1], directions[:, ::-1]
+
+
+@exercise
+def pca_as_a_model(draw_digits):
+    mean, variances, directions = principal_components()
     x = numbers(draw_digits(4000, 0), "some are NaN: eigh gives the smallest eigenvalues first, some just below 0")
     expect(x.shape == (4000, 28, 28), f"the shape should be (4000, 28, 28), but is {x.shape}")
-    off = x.reshape(-1, 784) - flat.mean(axis=0)
+    off = x.reshape(-1, 784) - mean
     expect(np.abs(off.mean(axis=0)).max() < 0.1, "the mean of the samples should be the mean image, and is another one")
     found = off @ directions
     used = (found.var(axis=0) > 1e-3).sum()
