@@ -154,6 +154,7 @@ class Recorded(utils.BinarizedBatches):
         return super().__getitem__(index)
 
 
+@pytest.mark.slow
 def test_fit_goes_through_the_epochs_one_by_one():
     """Batches fetched ahead of time would belong to another epoch, and some images would be left out."""
     batches = Recorded(NUMBERED, 4)

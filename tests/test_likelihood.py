@@ -43,9 +43,9 @@ def vae(digits):
 @pytest.fixture(scope="module")
 def integrals(vae, digits):
     """By quadrature over z, of ten images: log p(x), and the variance of p(x, z) / (p(x) q(z|x)) under q."""
-    z, step = np.linspace(-10, 10, 20_001, retstep=True)
+    z, step = np.linspace(-10, 10, 4001, retstep=True)
     log_joint = log_bernoulli(digits[:10], vae.decoder.predict(z[:, None], 5000, verbose=0))
-    assert (np.ptp(log_joint[:, 8000:12_001], axis=1) > 10).all()  # else the decoder might as well ignore z
+    assert (np.ptp(log_joint[:, 1600:2401], axis=1) > 10).all()  # else the decoder might as well ignore z
     log_joint += -(z**2) / 2 - np.log(2 * np.pi) / 2
     log_p = np.logaddexp.reduce(log_joint, axis=1) + np.log(step)
     np.testing.assert_allclose(np.logaddexp.reduce(log_joint[:, ::2], axis=1) + np.log(2 * step), log_p, atol=1e-4)
@@ -98,7 +98,7 @@ def numpy_log_likelihood(vae, x, num_samples, seed):
     return np.logaddexp.reduce(log_pixels + log_prior - log_posterior, axis=1) - np.log(num_samples)
 
 
-@pytest.mark.parametrize(("images", "num_samples"), [(7, 2000), (2, 5000), (2, 12_345)])
+@pytest.mark.parametrize(("images", "num_samples"), [(7, 2000), pytest.param(2, 12_345, marks=pytest.mark.slow)])
 def test_chunks_change_nothing(digits, images, num_samples, monkeypatch):
     """The likelihood would depend on how the work is cut into pieces that fit in memory, or on dimensions past one."""
     keras.utils.set_random_seed(0)
@@ -127,7 +127,7 @@ class BroadPrior(utils.VAE):
 
 def test_another_prior_is_heeded(vae, digits):
     """A model that has learned its prior would be scored by the standard normal one."""
-    z, step = np.linspace(-29, 31, 20_001, retstep=True)
+    z, step = np.linspace(-29, 31, 6001, retstep=True)
     log_joint = log_bernoulli(digits[:10], vae.decoder.predict(z[:, None], 5000, verbose=0))
     log_joint += -(((z - 1) / 3) ** 2) / 2 - np.log(2 * np.pi * 9) / 2
     log_p = np.logaddexp.reduce(log_joint, axis=1) + np.log(step)

@@ -207,9 +207,9 @@ def first_of_a_pair(x):
     ("feed", "feed_validation"),
     [
         (array, None),
-        (array, first_of_a_pair),
-        (lambda x: utils.BinarizedBatches(x, 4), array),
-        (dataset, dataset),
+        pytest.param(array, first_of_a_pair, marks=pytest.mark.slow),
+        pytest.param(lambda x: utils.BinarizedBatches(x, 4), array, marks=pytest.mark.slow),
+        pytest.param(dataset, dataset, marks=pytest.mark.slow),
     ],
 )
 def test_fit_learns_from_any_kind_of_data_and_its_logs_add_up(feed, feed_validation):

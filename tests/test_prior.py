@@ -53,6 +53,7 @@ def test_density_integrates_to_one():
     assert np.exp(log_p).sum() * area == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_samples_follow_the_density():
     """Digits from noise would be those of another prior: the mean log-density of samples is minus the entropy."""
     vae, noise = flow_vae(2), np.random.default_rng(2).standard_normal((100_000, 2), dtype="float32")

@@ -72,6 +72,7 @@ def test_another_process_gets_the_same_outputs(folders, two_vaes, tmp_path):
             np.testing.assert_allclose(loaded, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_optimizer_is_left_out(folders):
     """The shipped files would be three times as large, and warn when they are loaded."""
     vae = small()
@@ -100,6 +101,7 @@ def test_own_weights_come_before_shipped_ones(shipped, two_vaes, capsys):
     assert_same_outputs(utils.load_vae("digits_2d", utils.ASSETS), outputs(two_vaes[1]))
 
 
+@pytest.mark.slow
 def test_weights_that_keras_saved_are_loaded(shipped):
     """A reader who saves with Keras's own method would be told that the file is damaged, or get the shipped weights."""
     vae = small()

@@ -66,6 +66,7 @@ def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path, capsys):
         np.testing.assert_allclose(a, b, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_training_stopped_in_its_first_epoch_begins_anew(tmp_path):
     """There is nothing to go on with, so other settings are as good."""
     train(small(), tmp_path, interrupted_in=0)
@@ -145,6 +146,7 @@ def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path):
     assert model.optimizer.iterations == 0
 
 
+@pytest.mark.slow
 def test_each_seed_and_each_epoch_has_noise_of_its_own(tmp_path):
     """Rows of a table that are called seeds would share the noise of their samples."""
     firsts = []
@@ -158,6 +160,7 @@ def test_each_seed_and_each_epoch_has_noise_of_its_own(tmp_path):
     assert len(np.unique(np.round(firsts, 4), axis=0)) == 4
 
 
+@pytest.mark.slow
 def test_weight_decay_shrinks_the_weights(tmp_path):
     """The option would be passed over in silence, and notebook 05 would regularise nothing."""
     sizes = []
