@@ -20,8 +20,8 @@ import utils
 SOURCES = utils.ASSETS.parent / "docs" / "explorer"
 PAGE = utils.ASSETS / "explorer.html"
 # A weight is stored as a whole number of steps; so many of them make the root mean square of its column. Twice as many
-# would halve the errors, and take the page over 6 MB.
-STEPS = 160
+# would halve the errors, and make the page half a megabyte larger.
+STEPS = 200
 OFFSET = 2**15  # see network.js
 
 
