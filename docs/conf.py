@@ -10,43 +10,62 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 from docutils import nodes
 from sphinx import addnodes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-GITHUB = "https://github.com/YOUR_ACCOUNT/Variational-Autoencoder"
-SITE = "https://YOUR_ACCOUNT.github.io/Variational-Autoencoder/"
-OUTPUTS = REPOSITORY / (os.environ.get("VAE_OUTPUTS") or "outputs")
+PLACEHOLDER = "YOUR_ACCOUNT/Variational-Autoencoder"
+SITE = re.compile(r"https://[\w-]+\.github\.io/Variational-Autoencoder/")
+OUTPUTS = REPOSITORY / Path(os.environ.get("VAE_OUTPUTS") or "outputs").expanduser()
+
+
+def repository(address):
+    """Return the "account/name" in the address of a repository on GitHub, and None for any other address."""
+    github = r"(?:https://(?:[^/@]+@)?|(?:ssh://)?git@)github\.com[:/]([\w-]+/[\w.-]+?)(?:\.git)?/?"
+    found = re.fullmatch(github, address.strip())
+    return found and found[1]
+
+
+# Where this checkout comes from. With --git-dir, git does not go on to look in the folders above.
+HERE = repository(subprocess.getoutput(f'git --git-dir="{REPOSITORY / ".git"}" remote get-url origin'))
 
 project = html_title = "Variational Autoencoder"
 author = "the authors of Variational-Autoencoder"
-root_doc = "index"
-include_patterns = ["index.md", "TEACHING.md", "CONTRIBUTING.md", "notebooks/**.ipynb"]
+root_doc = "README"
+include_patterns = ["README.md", "docs/teaching.md", "CONTRIBUTING.md", "notebooks/**.ipynb"]
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
-html_theme_options = {
-    "repository_url": GITHUB,
-    "launch_buttons": {"colab_url": "https://colab.research.google.com"},
-    "show_toc_level": 2,
-}
+html_theme_options = {"show_toc_level": 2}
+if HERE:
+    html_theme_options["repository_url"] = f"https://github.com/{HERE}"
+    html_theme_options["repository_branch"] = "main"
+    html_theme_options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*/notebooks/(solutions/)?(\w+)\.ipynb\)(\s*·)?")
+TO_NOBODY = re.compile(rf"\[([^][]*)\]\([^()\s]*{PLACEHOLDER}[^()\s]*\)")
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
-def address(link):
-    """Return where a relative link leads in the site: a page, or what only the repository has."""
+def address(link, folder):
+    """Return where a relative link on a page in a folder leads in the site: a page, or what only the repository has."""
     path, anchor = link[1], unquote(link[2] or "")
-    if path and (REPOSITORY / path).is_dir() or path.startswith("assets/README"):
-        return f"{GITHUB}/tree/main/{path}"
+    target = (folder / path).resolve()
+    if path and (target.is_dir() or target == REPOSITORY / "assets" / "README.md"):
+        return f"https://github.com/{PLACEHOLDER}/tree/main/{target.relative_to(REPOSITORY).as_posix()}"
     # JupyterLab's anchors keep the case and the punctuation of their headings.
-    return path.replace("README.md", "index.md") + ("#" if anchor else "") + re.sub(r"[^\w-]", "", anchor).lower()
+    return path + ("#" if anchor else "") + re.sub(r"[^\w-]", "", anchor).lower()
+
+
+def settle(text):
+    """Let addresses of the repository lead where it is; where that is not known, take such links away."""
+    return text.replace(PLACEHOLDER, HERE) if HERE else TO_NOBODY.sub(r"\1", text)
 
 
 def words(text, name):
@@ -56,8 +75,8 @@ def words(text, name):
         solutions, notebook, dot = badge.groups("")
         return "" if solutions else f'<a href="{"../" * name.count("/")}slides/{notebook}.slides.html">Slides</a>{dot}'
 
-    text = text.replace(f"({SITE})", "(/index.md)").replace(SITE, "/")
-    return LINK.sub(address, BADGE.sub(deck, text))
+    text = SITE.sub("/", re.sub(rf"\({SITE.pattern}\)", "(/README.md)", BADGE.sub(deck, text)))
+    return settle(LINK.sub(lambda link: address(link, (REPOSITORY / name).parent), text))
 
 
 def notebook_file(app, name):
@@ -70,8 +89,10 @@ def prepare(app, name, source):
     """Make a page of the site of what stands on a page or in a notebook."""
     if not name.startswith("notebooks/"):
         source[0] = words(source[0], name)
+        if name == root_doc:
+            source[0] += "\n" + (REPOSITORY / "docs" / "index.md").read_text("utf-8")
         return
-    notebook = json.loads(notebook_file(app, name).read_text("utf-8"))
+    notebook = json.loads(settle(notebook_file(app, name).read_text("utf-8")))
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -98,19 +119,23 @@ def make_slides(folder, notebooks):
 
 
 def finish(app, error):
-    """Put the explorer and the slides where the links, and the frame in notebook 04, look for them."""
+    """Put the front page, the explorer and the slides where links, and the frame in notebook 04, look for them."""
     if error:
         return
+    shutil.copy(app.outdir / f"{root_doc}.html", app.outdir / "index.html")
     (app.outdir / "assets").mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "assets" / "explorer.html", app.outdir / "assets")
     series = [name for name in sorted(app.env.found_docs) if re.match(r"notebooks/\d", name)]
-    make_slides(app.outdir / "slides", [notebook_file(app, name) for name in series])
+    with TemporaryDirectory() as folder:
+        copies = [Path(folder, Path(name).name).with_suffix(".ipynb") for name in series]
+        for name, copy in zip(series, copies, strict=True):
+            copy.write_text(settle(notebook_file(app, name).read_text("utf-8")), "utf-8")
+        make_slides(app.outdir / "slides", copies)
 
 
 def setup(app):
     # Read all pages each time: Sphinx would look at the notebook in the repository to see if a run has changed it.
     app.connect("env-get-outdated", lambda app, env, *changes: env.found_docs)
     app.connect("source-read", prepare)
-    app.connect("include-read", lambda app, path, name, content: prepare(app, name, content))
     app.connect("doctree-resolved", open_explorer)
     app.connect("build-finished", finish)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from browser import browser, show  # noqa: F401  a fixture
 from test_notebooks import NOTEBOOKS, ROOT, SOLUTIONS
+from test_readme import ADDRESS, README
+
+from docs.conf import repository
 
 pytestmark = pytest.mark.slow
 
-PAGES = ["index", "TEACHING", "CONTRIBUTING"] + [f"notebooks/{path.stem}" for path in NOTEBOOKS]
+PAGES = ["index", "docs/teaching", "CONTRIBUTING"] + [f"notebooks/{path.stem}" for path in NOTEBOOKS]
 PAGES += [f"notebooks/solutions/{path.stem}" for path in SOLUTIONS]
 LOADED = "document.readyState === 'complete' && (!window.MathJax?.startup || MathJax.startup.promise)"
 # What a reader would see that is wrong: pictures, formulas, what sticks out, and links within the site.
@@ -41,9 +45,9 @@ RULES = """async () => {
 LINKS = "() => [...document.querySelectorAll('a[href]')].map(link => link.href)"
 
 
-def build(folder, *options, **settings):
+def build(folder, *options, repository=ROOT, **settings):
     command = [sys.executable, "-m", "sphinx", "-W", "-q", *options, "-c", "docs", ".", folder]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"} | settings, check=True)
+    subprocess.run(command, cwd=repository, env=os.environ | {"NO_COLOR": "1"} | settings, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +100,55 @@ def test_site_shows_what_a_run_has_written(site, tmp_path):
     build(site, "-t", "ran", VAE_OUTPUTS=str(tmp_path))
     for page in (site / "notebooks" / f"{ran.stem}.html", site / "slides" / f"{ran.stem}.slides.html"):
         assert "543.4 of my nats" in page.read_text("utf-8")
+
+
+def test_site_looks_for_outputs_where_utils_puts_them():
+    """A reader who keeps the outputs under ~ would see the ones that come with the repository."""
+    command = [sys.executable, "-c", "from docs import conf; print(conf.OUTPUTS)"]
+    for wanted, found in {"~/mine": Path.home() / "mine", "mine": ROOT / "mine", "": ROOT / "outputs"}.items():
+        printed = subprocess.check_output(command, cwd=ROOT, env=os.environ | {"VAE_OUTPUTS": wanted}, text=True)
+        assert Path(printed.strip()) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    {
+        "https://github.com/octocat/Variational-Autoencoder": "octocat/Variational-Autoencoder",
+        "https://github.com/octocat/Variational-Autoencoder.git": "octocat/Variational-Autoencoder",
+        "https://octocat@github.com/octocat/vae.2.git": "octocat/vae.2",
+        "git@github.com:octocat/Variational-Autoencoder.git": "octocat/Variational-Autoencoder",
+        "ssh://git@github.com/octo-cat/vae": "octo-cat/vae",
+        "https://gitlab.com/octocat/Variational-Autoencoder": None,
+        "https://example.org/github.com/octocat/Variational-Autoencoder": None,
+        "/home/octocat/github.com/Variational-Autoencoder": None,
+        "fatal: not a git repository: '/home/github.com/octocat/vae/.git'": None,
+    }.items(),
+)
+def test_repository_is_found_in_its_address(address, found):
+    """The buttons would lead to a page that does not exist, or would be missing from a site that could have them."""
+    assert repository(address) == found
+
+
+@pytest.mark.parametrize("remote", ["", "git@github.com:octocat/Variational-Autoencoder.git"], ids=["folder", "GitHub"])
+def test_links_lead_to_the_repository_that_the_site_comes_from(tmp_path, remote):
+    """A reader would open a page that does not exist; and the site could not be published without TensorFlow."""
+    copy, missing, made = (tmp_path / name for name in ("copy", "missing", "site"))
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "outputs", "__pycache__"))
+    if remote:
+        subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+        subprocess.run(["git", "remote", "add", "origin", remote], cwd=copy, check=True)
+    missing.mkdir()
+    for name in ("tensorflow", "keras", "jax", "numpy", "matplotlib", "sklearn"):
+        (missing / f"{name}.py").write_text("raise ImportError")
+    build(made, repository=copy, PYTHONPATH=str(missing))
+    pages = {path.relative_to(made).as_posix(): path.read_text("utf-8") for path in made.rglob("*.html")}
+    links = {link for page in pages.values() for link in re.findall(r'(?:href|src)="([^"]*)"', page)}
+    assert not [link for link in links if "YOUR_ACCOUNT" in link]
+    owners = {owner for link in links for owner in re.findall(ADDRESS, link)} - set(re.findall(ADDRESS, README))
+    assert owners == ({"octocat"} if remote else set())
+    for path in NOTEBOOKS + SOLUTIONS:
+        name = path.relative_to(ROOT).as_posix()
+        page = pages[name.replace(".ipynb", ".html")]
+        button = f'href="https://colab.research.google.com/github/octocat/Variational-Autoencoder/blob/main/{name}"'
+        assert (button in page) == bool(remote)
+        assert not remote or "YOUR_ACCOUNT" not in page  # in the cell that clones the repository

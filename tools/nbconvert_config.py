@@ -1,4 +1,4 @@
-"""jupyter nbconvert --execute --config tools/nbconvert.py ...: of a progress bar keep the last state only."""
+"""jupyter nbconvert --execute --config tools/nbconvert_config.py ...: of a progress bar keep the last state only."""
 
 c.Exporter.preprocessors = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # noqa: F821  nbconvert brings c
 c.ExecutePreprocessor.record_timing = False  # noqa: F821
