@@ -1,38 +1,35 @@
-"""What the notebooks share: data, model, training, likelihood, figures. They show a part first, and then import it.
-
-x is a batch of images, (n, 28, 28), in [0, 1]; z is a batch of latent codes, (n, latent_dim). Losses: nats per image.
+"""What the notebooks share: data, model, training, likelihood, figures. Each is shown in one of them before it is used.
+x are images (n, 28, 28) in [0, 1], z latent vectors (n, latent_dim); losses and likelihoods are in nats per image.
 """
 
-import contextlib
-import functools
-import json
+import inspect
 import logging
 import math
 import os
+import random
 import sys
+from json import dumps, loads
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-# TensorFlow returns memory after each step, and uses oneDNN on processors with VNNI alone. With both changed, an epoch
-# takes half as long without VNNI; with it, as long as before with 500 units, and two thirds with 200.
-os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-with contextlib.ExitStack() as importing:
-    if "ipykernel" in sys.modules:  # a script shows what TensorFlow prints; on import it prints whatever that level is
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        importing.callback(os.dup2, os.dup(2), 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        import tensorflow  # noqa: F401  Keras imports it on every backend, elsewhere in the middle of a cell
-    import keras
-    from keras import layers, ops
+os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # or TensorFlow returns the memory after each step
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # or it is off without VNNI, where training takes twice as long
+if "ipykernel" in sys.modules:  # what TensorFlow prints on import goes to Jupyter's terminal, not into the notebook
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with open(os.dup(2), "w") as notebook:
+        os.dup2(getattr(sys.stderr, "_original_stdstream_copy", 2), 2)
+        __import__("tensorflow")  # Keras imports it on every backend, elsewhere in the middle of a cell
+        os.dup2(notebook.fileno(), 2)
+import keras
+from keras import layers, ops
+
+keras.config.set_image_data_format("channels_last")  # whatever keras.json says: Flatten and Conv2D depend on it
 logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of batches of several sizes
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 OUTPUTS = ASSETS.parent / Path(os.environ.get("VAE_OUTPUTS") or "outputs").expanduser()
-_SIZES = {"digits": (32, 500), "digits_2d": (2, 256), "digits_flow": (32, 500)}  # latent dimensions, hidden units
-_SIZES |= dict.fromkeys(("benchmark", "benchmark_iwae", "benchmark_flow"), (50, 500))
 plt.style.use(ASSETS / "style.mplstyle")
 
 
@@ -48,10 +45,11 @@ def check_images(x):
         raise ValueError(f"images must be one array, (n, 28, 28), not a {type(x).__name__}: np.stack a list of images")
     x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
     if x.ndim != 3 or len(x) == 0:
-        raise ValueError(f"images must have the shape (n, 28, 28) with n > 0, not {x.shape}")
+        raise ValueError(f"images must be grey and have the shape (n, 28, 28) with n > 0, not {x.shape}")
     low, high = x.min(), x.max()
-    if not (low >= 0 and high <= 1):  # NaN is neither
-        raise ValueError(f"images must lie in [0, 1], but these go from {low:g} to {high:g}: divide 0..255 by 255")
+    if not (low >= 0 and high <= 1):
+        why = "some are NaN" if np.isnan(low) else f"these go from {low:g} to {high:g}: divide 0..255 by 255"
+        raise ValueError(f"images must lie in [0, 1], but {why}")
     return x
 
 
@@ -69,8 +67,7 @@ class BinarizedBatches(keras.utils.PyDataset):
         self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
         self.set_epoch(0)
 
-    def set_epoch(self, epoch, logs=None):
-        """Go to an epoch; also fits in a LambdaCallback(on_epoch_begin=...), so that a resumed training goes on."""
+    def set_epoch(self, epoch, logs=None):  # can be a LambdaCallback's on_epoch_begin, for a training that goes on
         self.epoch = epoch
         self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
@@ -88,6 +85,11 @@ class BinarizedBatches(keras.utils.PyDataset):
 def kl_divergence(mean, log_var):
     """KL from N(mean, diag(exp(log_var))) to N(0, I): (n, latent_dim) each in, nats per image (n,) out."""
     return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) - 1 - log_var, axis=-1)
+
+
+def log_normal(z, mean, log_var):
+    """Log-density of N(mean, diag(exp(log_var))) at z: (..., latent_dim) each in, nats (...,) out."""
+    return -0.5 * ops.sum(ops.divide(ops.square(z - mean), ops.exp(log_var)) + log_var + math.log(2 * math.pi), axis=-1)
 
 
 def reconstruction_loss(x, logits):
@@ -109,52 +111,50 @@ class Sampling(layers.Layer):
         return mean + ops.exp(0.5 * log_var) * noise
 
 
-def checked(method):
-    """Let fit, evaluate or predict look at images that come as arrays first; data sets and generators pass."""
-
-    def check_then_run(self, x=None, *args, **kwargs):
-        held_out = kwargs.get("validation_data", ())
-        for images in (x, *held_out[:1]) if isinstance(held_out, tuple) else (x, held_out):
-            if x is None or isinstance(images, (list, tuple)) or hasattr(images, "__array__"):
-                check_images(images)
-        if kwargs.get("sample_weight") is not None:
-            raise ValueError("a VAE knows no sample_weight: leave it out")
-        return method(self, x, *args, **kwargs)
-
-    return functools.wraps(method)(check_then_run)
-
-
 @keras.saving.register_keras_serializable("vae")
 class VAE(keras.Model):
-    """A model whose loss is -ELBO in nats per image (Kingma and Welling, 2014); a call gives logits, mean, log_var."""
+    """A model whose loss is -ELBO, nats per image (Kingma and Welling, 2014); a call gives logits, mean, log_var."""
 
     def __init__(self, encoder, decoder, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.sampling, self.decoder = encoder, Sampling(), decoder
         self.reconstruction, self.kl = keras.metrics.Mean(name="reconstruction"), keras.metrics.Mean(name="kl")
-        self.built = True  # its parts are
+        self.built = encoder.built and decoder.built
 
-    def call(self, x):
-        mean, log_var = self.encoder(x)
+    __init_subclass__ = classmethod(keras.saving.register_keras_serializable("vae"))  # or none can be loaded
+
+    def call(self, x, training=None):
+        mean, log_var = self.encoder(x, training=training)
         z = self.sampling(mean, log_var)
-        return self.decoder(z), mean, log_var
+        return self.decoder(z, training=training), mean, log_var
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        if sample_weight is not None:
-            raise ValueError("a VAE knows no sample_weight, nor class_weight: leave it out")
-        logits, *q = (ops.cast(output, "float32") for output in y_pred)
-        reconstruction = reconstruction_loss(ops.cast(x, "float32"), logits)
-        kl = self.divergence(*q)
+        logits, *posterior = (ops.cast(output, "float32") for output in y_pred)
+        reconstruction = reconstruction_loss(ops.cast(x[0] if isinstance(x, (list, tuple)) else x, "float32"), logits)
+        kl = self.divergence(*posterior)
         self.reconstruction.update_state(reconstruction)
         self.kl.update_state(kl)
-        return ops.mean(reconstruction + kl)
+        weights = 1.0 if sample_weight is None else ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        return ops.mean(weights * (reconstruction + kl)) + sum(ops.sum(penalty) for penalty in self.losses if training)
 
-    fit, evaluate, predict = map(checked, (keras.Model.fit, keras.Model.evaluate, keras.Model.predict))
-    divergence = staticmethod(kl_divergence)  # of q(z|x) from the prior
+    def divergence(self, mean, log_var):  # of q(z|x) from the prior, nats (n,)
+        return kl_divergence(mean, log_var)
+
+    def fit(self, x=None, y=None, *args, sample_weight=None, **options):
+        if hasattr(x, "__array__"):
+            check_images(x)
+        y = x if y is None and sample_weight is not None else y  # without a y Keras leaves the weights out
+        return super().fit(x, y, *args, sample_weight=sample_weight, **options)
+
+    def export(self, *args, **options):
+        if hasattr(self.encoder, "input_shape"):  # Keras wants to know the shape, and that the model has been called
+            self.build(self.encoder.input_shape)
+            self(self.encoder.input)
+        super().export(*args, **options)
 
     def log_prior(self, z):
-        """Return log p(z) of latent codes (n, latent_dim), in nats, (n,): here under N(0, I)."""
-        return -0.5 * ops.sum(ops.square(z) + math.log(2 * math.pi), axis=-1)
+        """Return log p(z) of latent vectors (n, latent_dim), in nats, (n,): here under N(0, I)."""
+        return log_normal(z, 0.0, 0.0)
 
     def from_noise(self, noise):
         """Turn standard normal noise (n, latent_dim) into samples from the prior: here the noise itself."""
@@ -165,12 +165,13 @@ class VAE(keras.Model):
         logits = self.decoder.predict(ops.convert_to_numpy(z), batch_size=1000, verbose=0)
         return ops.convert_to_numpy(ops.sigmoid(ops.cast(logits, "float32")))
 
-    def get_config(self):
-        return {"encoder": self.encoder, "decoder": self.decoder}
+    def get_config(self):  # the arguments of __init__, which subclasses store under the same names
+        return {name: getattr(self, name) for name in inspect.signature(self.__init__).parameters if name != "kwargs"}
 
     @classmethod
-    def from_config(cls, config):
-        return cls(**{name: keras.saving.deserialize_keras_object(part) for name, part in config.items()})
+    def from_config(cls, raw):  # without what is None: newer versions of Keras have settings that older ones do not
+        raw |= loads(dumps(raw), object_hook=lambda d: {n: d[n] for n in d if n == "module" or d[n] is not None})
+        return cls(**{name: keras.saving.deserialize_keras_object(part) for name, part in raw.items()})
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -206,44 +207,39 @@ def build_vae(latent_dim, mean_image=None, hidden_units=500):
     to_logits = layers.Dense(28 * 28, name="logits")
     decoder = keras.Model(z, layers.Reshape((28, 28))(to_logits(h)), name="decoder")
     if mean_image is not None:
-        center.image.assign(mean_image)
+        center.image.assign(check_images(mean_image[None])[0])
         to_logits.bias.assign(logit(mean_image).ravel())
     vae = VAE(encoder, decoder)
     vae.compile(optimizer="adam")
     return vae
 
 
-def _written(path, write):
+def save_vae(vae, name):
+    """Write the model, without its optimizer, to OUTPUTS/models/<name>.keras and return that path."""
+    path = OUTPUTS / "models" / f"{name}.keras"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    optimizer, vae.optimizer = getattr(vae, "optimizer", None), None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
-    except OSError as error:
-        raise OSError(f"cannot write {path} ({error}): set VAE_OUTPUTS elsewhere, and restart the kernel") from None
+        vae.save(path)
+    finally:
+        vae.optimizer = optimizer
     return path
 
 
-def save_vae(vae, name):
-    """Write the weights, without the optimizer's, to OUTPUTS/models/<name>.weights.h5 and return that path."""
-    vae = type(vae)(**vae.get_config()) if hasattr(vae, "flow") else VAE(vae.encoder, vae.decoder)
-    return _written(OUTPUTS / "models" / f"{name}.weights.h5", vae.save_weights)
-
-
 def load_vae(name, folder=None):
-    """Build the VAE called `name` with weights from a folder: OUTPUTS, if a notebook has written them, or ASSETS."""
-    if name not in _SIZES:
-        raise ValueError(f"there is no model {name!r}, but there are {', '.join(_SIZES)}")
-    build = build_vae
-    if name.endswith("flow"):
-        from learned_prior import build_flow_vae as build  # which imports this module
-    latent_dim, hidden_units = _SIZES[name]
-    vae = build(latent_dim, hidden_units=hidden_units)
-    file = Path("models", f"{name}.weights.h5")
-    path = (folder or (OUTPUTS if (OUTPUTS / file).exists() else ASSETS)) / file
+    """Load what save_vae wrote, compiled, from a folder: OUTPUTS, if a notebook has written it there, or ASSETS."""
+    paths = [Path(place, "models", f"{name}.keras") for place in ([folder] if folder else [OUTPUTS, ASSETS])]
+    if not (path := next(filter(Path.exists, paths), None)):
+        known = sorted({file.stem for path in paths for file in path.parent.glob("*.keras")})
+        raise ValueError(f"there is no model {name!r}, but there are {', '.join(known)}")
+    state = random.getstate()  # Keras draws initial weights with it: loading should not change those of the next model
     try:
-        type(vae)(**vae.get_config()).load_weights(path)
-    except Exception as error:  # h5py and Keras raise many kinds
-        raise ValueError(f"{path} does not fit {name} ({error!r:.99}): delete yours, or git checkout assets/") from None
-    print(f"{name}: weights from {Path(path.parents[1].name, file).as_posix()}")
+        vae = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # zipfile, h5py and Keras raise many kinds
+        raise ValueError(f"{path} cannot be loaded: define its class first, or delete it ({error!r:.300})") from None
+    random.setstate(state)
+    vae.compile(optimizer="adam")
+    print(f"{name}: weights from {path.relative_to(path.parents[2]).as_posix()}")
     return vae
 
 
@@ -253,127 +249,152 @@ def warmup_cosine(steps, peak=4e-3):
     return keras.optimizers.schedules.CosineDecay(peak / 25, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 
 
-class Backup(keras.callbacks.BackupAndRestore):
-    """Keras's callback that lets an interrupted fit go on; this one says where, and only with the same settings."""
-
-    def __init__(self, folder, **settings):
-        super().__init__(folder, double_checkpoint=True)
-        self.folder, self.settings = Path(folder), settings
-
-    def on_train_begin(self, logs=None):
-        self.model._initial_epoch = None  # Keras keeps it from one training of a model to the next
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if any(self.folder.iterdir()):
-            began = json.loads((self.folder / "settings.json").read_text())
-            if began != self.settings:
-                raise OSError(f"it is of a training with {dict(began.items() - self.settings.items())}")
-            (self.folder / "latest.weights.h5").stat()  # without it Keras would go on with the model's own weights
-            super().on_train_begin(logs)
-            epoch = json.loads((self.folder / "training_metadata.json").read_text())["epoch"]
-            print(f"going on at epoch {epoch + 1} of {self.params['epochs']}")
-
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, logs)
-        (self.folder / "settings.json").write_text(json.dumps(self.settings))
-
-
 def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, callbacks=(), peak=4e-3):
-    """Train on BinarizedBatches, measure x_test (n, 28, 28) after each epoch, go on from backup_dir; return History."""
+    """Compile vae, train it, measure x_test (n, 28, 28) after each epoch, return History; a NaN is a RuntimeError.
+    With the same settings it goes on from a folder in backup_dir with them in its name, which is deleted at the end."""
 
     def set_epoch(epoch, logs):
         batches.set_epoch(epoch)
         vae.sampling.seed_generator.state.assign([1000 * batches.seed + epoch, 0])
 
-    schedule = warmup_cosine(epochs * len(batches), peak)
-    vae.compile(keras.optimizers.Adam(schedule, epsilon=1e-4, weight_decay=weight_decay))
+    rate = warmup_cosine(epochs * len(batches), peak)
+    vae.compile(keras.optimizers.Adam(rate, epsilon=1e-4, weight_decay=weight_decay))
     vae.optimizer.build(vae.trainable_variables)  # in advance, or TensorFlow traces the training twice
-    settings = {"batch_size": batches.batch_size, "seed": batches.seed, "epochs": epochs, "peak": peak}
-    settings |= {"weight_decay": weight_decay, "images": len(batches.x), "parameters": vae.count_params()}
-    keep = Backup(backup_dir, **settings)
-    callbacks = [keep, keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch), *callbacks]
-    held_out = {"validation_data": x_test, "validation_batch_size": 250}
-    try:  # shuffle=False: the batches shuffle themselves
-        return vae.fit(batches, epochs=epochs, shuffle=False, verbose=2, callbacks=callbacks, **held_out)
-    except OSError as error:
-        raise OSError(f"the backup in {backup_dir} cannot be used ({error}): delete it to begin anew") from error
+    settings = f"{epochs} epochs of {len(batches.x)}, batch {batches.batch_size}, seed {batches.seed}, peak {peak:g}, "
+    folder = Path(backup_dir, settings + f"decay {weight_decay}, {type(vae).__name__}, {vae.count_params()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    vae._initial_epoch = None  # or Keras would begin where it went on in this model's last training
+    own = [keras.callbacks.TerminateOnNaN(raise_error=True), keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch)]
+    callbacks = [*own, keras.callbacks.BackupAndRestore(folder, double_checkpoint=True), *callbacks]
+    options = {"validation_data": x_test, "validation_batch_size": 250}
+    return vae.fit(batches, epochs=epochs, shuffle=False, verbose=2, callbacks=callbacks, **options)
 
 
 def evaluate(vae, x, draws=2):
-    """Return -ELBO (as loss), reconstruction and kl of x, nats per image, over some draws of z, always the same."""
+    """Return -ELBO (as loss), reconstruction and kl of x, nats per image; the draws of z start anew, also for vae."""
     vae.sampling.seed_generator.state.assign([0, 0])
-    return vae.evaluate(np.tile(x, (draws, 1, 1)), batch_size=1000, verbose=0, return_dict=True)
+    return vae.evaluate(np.tile(check_images(x), (draws, 1, 1)), batch_size=1000, verbose=0, return_dict=True)
 
 
-def log_importance_weights(vae, x, noise):
+def log_importance_weights(vae, x, noise, training=None):
     """Return log p(x, z) - log q(z|x), nats (n, k), at z = mean + exp(log_var / 2) * noise (n, k, latent_dim)."""
-    mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x))
-    z = mean + ops.multiply(ops.exp(0.5 * log_var), noise)
-    flat = ops.reshape(z, (-1, z.shape[-1]))
-    logits = ops.reshape(ops.cast(vae.decoder(flat), "float32"), (*ops.shape(z)[:2], *x.shape[1:]))
-    log_prior = ops.reshape(vae.log_prior(flat), ops.shape(z)[:2])
-    log_q = -0.5 * ops.sum(ops.square(noise) + log_var + math.log(2 * math.pi), axis=-1)
-    return log_prior - log_q - reconstruction_loss(ops.expand_dims(x, 1), logits)
-
-
-class _LogWeights(keras.Model):
-    """log_importance_weights as a model, so that Keras compiles it on every backend."""
-
-    def __init__(self, vae):
-        super().__init__(name="log_weights")
-        self.vae = vae
-        self.built = True  # its only part is
-
-    def call(self, images_and_noise):
-        return log_importance_weights(self.vae, *images_and_noise)
+    mean, log_var = (ops.expand_dims(ops.cast(output, "float32"), 1) for output in vae.encoder(x, training=training))
+    z = mean + ops.exp(0.5 * log_var) * noise  # (n, k, latent_dim)
+    flat = ops.reshape(z, (-1, z.shape[-1]))  # (n * k, latent_dim)
+    logits = ops.cast(vae.decoder(flat, training=training), "float32")  # (n * k, 28, 28)
+    logits = ops.reshape(logits, (*ops.shape(z)[:2], *x.shape[1:]))  # (n, k, 28, 28)
+    reconstruction = reconstruction_loss(ops.expand_dims(ops.cast(x, "float32"), 1), logits)  # (n, k)
+    log_prior = ops.reshape(vae.log_prior(flat), ops.shape(z)[:2])  # (n, k)
+    return log_prior - log_normal(z, mean, log_var) - reconstruction
 
 
 def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
     """Bound log p(x) of binary images (n, 28, 28) from below, in nats (n,), as Burda et al. (2016) do with samples."""
     x = check_images(x).astype("float32")
-    rng = np.random.default_rng(seed)
-    log_weights = _LogWeights(vae)  # for this call only: what it compiles would not notice a new decoder
-    k = min(num_samples, 2500)  # so that no more than 2,500 images are decoded at a time
+    rng, latent_dim = np.random.default_rng(seed), vae.encoder(x[:1])[0].shape[-1]
+    inputs = [keras.Input(x.shape[1:]), keras.Input((num_samples, latent_dim))]  # of a model, as Keras compiles models
+    log_weights = keras.Model(inputs, layers.Lambda(lambda n: log_importance_weights(vae, *n), dtype="float32")(inputs))
+    size = max(1, 2500 // num_samples)  # so that some 2,500 latent vectors are decoded at a time
     bounds, bar = [], keras.utils.Progbar(len(x), verbose=verbose, unit_name="image")
-    for images in np.split(x, range(2500 // k, len(x), 2500 // k)):
-        total = np.full(len(images), -np.inf)
-        for done in range(0, num_samples, k):
-            shape = (len(images), min(k, num_samples - done), vae.decoder.input_shape[-1])
-            noise = rng.standard_normal(shape, dtype="float32")
-            log_w = log_weights.predict_on_batch([images, noise]).astype("float64")
-            total = np.logaddexp(total, np.logaddexp.reduce(log_w, axis=1))
-        bounds.append(total - np.log(num_samples))
+    for images in np.split(x, range(size, len(x), size)):
+        noise = rng.standard_normal((len(images), num_samples, latent_dim), dtype="float32")
+        log_w = log_weights.predict_on_batch([images, noise]).astype("float64")  # (size, num_samples)
+        bounds.append(np.logaddexp.reduce(log_w, axis=1) - np.log(num_samples))
         bar.add(len(images))
     return np.concatenate(bounds)
 
 
+@keras.saving.register_keras_serializable("vae")
+class Flow(layers.Layer):
+    """Map z (n, d) to noise (n, d) and log |det Jacobian| (n,) by affine couplings (Dinh et al., 2017)."""
+
+    def __init__(self, d, couplings=6, width=128, **kwargs):
+        super().__init__(**(kwargs | {"dtype": "float32"}))
+        if d < 2:
+            raise ValueError("a coupling changes one half of z by the other, so z needs two dimensions or more")
+        self.half, self.built, rng = d // 2, True, np.random.default_rng(0)
+        self.orders = [rng.permutation(d) for _ in range(couplings)]
+        self.nets = [self.net(d, width) for _ in range(couplings)]
+
+    def net(self, d, width):
+        kept = keras.Input((self.half,))
+        options = {"activation": "gelu", "dtype": "float32"}
+        h = layers.Dense(width, **options)(layers.Dense(width, **options)(kept))
+        h = layers.Dense(2 * (d - self.half), kernel_initializer="zeros", dtype="float32")(h)
+        scale, shift = ops.split(h, 2, axis=1)
+        return keras.Model(kept, [2 * ops.tanh(scale / 2), shift])  # no coupling scales by more than e²
+
+    def call(self, z):
+        log_det = 0.0
+        for order, net in zip(self.orders, self.nets, strict=True):
+            z = ops.take(z, order, axis=1)
+            kept, changed = z[:, : self.half], z[:, self.half :]
+            scale, shift = net(kept)
+            z = ops.concatenate([kept, changed * ops.exp(scale) + shift], axis=1)
+            log_det = log_det + ops.sum(scale, axis=1)
+        return z, log_det
+
+    def inverse(self, noise):  # (n, d), back to z (n, d)
+        for order, net in zip(self.orders[::-1], self.nets[::-1], strict=True):
+            kept, changed = noise[:, : self.half], noise[:, self.half :]
+            scale, shift = net(kept)
+            z = ops.concatenate([kept, (changed - shift) * ops.exp(-scale)], axis=1)
+            noise = ops.take(z, np.argsort(order), axis=1)
+        return noise
+
+
+class FlowVAE(VAE):
+    """A VAE with a learned prior: z is what standard normal noise becomes on its way back through a flow."""
+
+    def __init__(self, encoder, decoder, flow, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.flow = flow
+
+    def log_prior(self, z):
+        noise, log_det = self.flow(z)
+        return super().log_prior(noise) + log_det
+
+    def from_noise(self, noise):
+        return self.flow.inverse(ops.convert_to_tensor(noise, "float32"))
+
+    def call(self, x, training=None):
+        mean, log_var = self.encoder(x, training=training)
+        z = self.sampling(mean, log_var)
+        return self.decoder(z, training=training), mean, log_var, z
+
+    def divergence(self, mean, log_var, z):
+        return log_normal(z, mean, log_var) - self.log_prior(z)
+
+
 def show_digits(x, row_labels=(), column_labels=(), width=None):
     """Show images (rows, columns, 28, 28) in [0, 1] as one grid, ink black, and return the figure."""
-    x = np.asarray(x)
-    if x.ndim != 4:
-        raise ValueError(f"images must have the shape (rows, columns, 28, 28), not {x.shape}; x[None] makes one row")
-    check_images(x.reshape(-1, *x.shape[2:]))
-    x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    rows, columns, height, wide = x.shape
-    grid = x.transpose(0, 2, 1, 3).reshape(rows * height, columns * wide)
+    if np.ndim(x) != 4:
+        raise ValueError(
+            f"images must have the shape (rows, columns, 28, 28), not {np.shape(x)}; x[None] makes one row"
+        )
+    check_images(np.reshape(x, (-1, *np.shape(x)[2:])))
+    grid = np.block([[np.pad(image, 1) for image in row] for row in x])
+    rows, columns, height, side = np.add(np.shape(x), (0, 0, 2, 2))
     width = width or 0.6 * columns
     figure, axes = plt.subplots(figsize=(width, width * rows / columns), subplot_kw={"frame_on": False})
     axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(wide * np.arange(len(column_labels)) + (wide - 1) / 2, column_labels)
+    axes.set_xticks(side * np.arange(len(column_labels)) + (side - 1) / 2, column_labels)
     axes.set_yticks(height * np.arange(len(row_labels)) + (height - 1) / 2, row_labels)
-    axes.tick_params(length=0, labeltop=True, labelbottom=False)
-    axes.grid(False)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False, grid_alpha=0)
     return figure
 
 
 def show_map(axes, z, y):
     """Scatter points z (n, 2) in a colour for each of the classes y (n,), and put each class's digit at its median."""
-    for digit in range(10):
-        own = z[y == digit]
-        axes.scatter(*own.T, color=f"C{digit}", s=10, linewidths=0)
+    for digit in np.unique(y):
+        axes.scatter(*z[y == digit].T, color=f"C{digit}", s=10, linewidths=0)
         box = {"boxstyle": "circle,pad=0.1", "color": "white", "alpha": 0.6}
-        axes.text(*np.median(own, axis=0), digit, size=14, weight="bold", ha="center", va="center", bbox=box)
+        axes.text(*np.median(z[y == digit], axis=0), digit, size=14, weight="bold", ha="center", va="center", bbox=box)
 
 
 def save_figure(figure, name):
     """Write a figure to OUTPUTS/images/<name>.png and return that path."""
-    return _written(OUTPUTS / "images" / f"{name}.png", figure.savefig)
+    path = OUTPUTS / "images" / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 import utils
-from exercises import ask, exercise, expect, expect_bytes, expect_near, numbers, originals, seeded
+from exercises.checks import ask, exercise, expect, expect_bytes, expect_near, numbers, originals, seeded
 
 
 @exercise

@@ -3,7 +3,7 @@
 import numpy as np
 
 import utils
-from exercises import ask, exercise, expect, expect_near, numbers, one_of, originals, trained
+from exercises.checks import ask, exercise, expect, expect_near, numbers, one_of, originals, trained
 
 
 @exercise

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 import utils
-from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals
+from exercises.checks import NotAttempted, dense_parts, exercise, expect, expect_near, fitted, numbers, originals
 
 
 @exercise
@@ -52,9 +52,9 @@ def draws_that_are_fixed(guess, fixed_batches):
 def beta_vae(model_class):
     rng = np.random.default_rng(0)
     x = utils.binarize(np.full((6, 28, 28), 0.5, "float32"), 0)
-    plain = utils.build_vae(4, hidden_units=8)
+    encoder, decoder = dense_parts(4, 8)
     for beta in (2.5, 0.5):
-        vae = model_class(plain.encoder, plain.decoder, beta)
+        vae = model_class(encoder, decoder, beta)
         terms = []
         for _ in range(2):  # of two batches the metrics show the mean, and the loss is that of the second
             outputs = [rng.normal(size=shape).astype("float32") for shape in ((6, 28, 28), (6, 4), (6, 4))]
@@ -73,13 +73,14 @@ def beta_vae(model_class):
         for metric, honest in zip((vae.reconstruction, vae.kl), means, strict=True):
             hint = f"the metric {metric.name} should show the mean {metric.name}, without beta"
             expect(np.isclose(float(metric.result()), honest, rtol=1e-4), hint)
-    start, steps = plain.get_weights(), []
+    start, steps = [encoder.get_weights(), decoder.get_weights()], []
     for kind, betas in ((utils.VAE, ()), (model_class, (50.0,))):
-        plain.set_weights(start)
+        encoder.set_weights(start[0])
+        decoder.set_weights(start[1])
         keras.utils.set_random_seed(0)
-        vae = kind(plain.encoder, plain.decoder, *betas)
+        vae = kind(encoder, decoder, *betas)
         vae.compile("sgd")
         vae.fit(x, verbose=0)
-        steps.append(plain.encoder.get_weights()[-2] - start[len(plain.encoder.weights) - 2])
+        steps.append(encoder.get_weights()[-2] - start[0][-2])
     expect(steps[1].any(), "no gradient flows: use keras.ops, not NumPy")
     expect(not np.allclose(*steps, rtol=1e-3), "beta changes the loss, but not its gradient")

@@ -7,7 +7,18 @@ import numpy as np
 from keras import layers, ops
 
 import utils
-from exercises import ask, check_outputs, exercise, expect, expect_near, numbers, one_of, originals, seeded, trained
+from exercises.checks import (
+    ask,
+    check_outputs,
+    exercise,
+    expect,
+    expect_near,
+    numbers,
+    one_of,
+    originals,
+    seeded,
+    trained,
+)
 
 
 @exercise
@@ -51,7 +62,7 @@ def fitted_with_labels(model_class, parts):
     vae = model_class(*parts())
     vae.compile(keras.optimizers.Adam(2e-3))
     given = [utils.binarize(x_train, seed=0), np.eye(10, dtype="float32")[y_train]]
-    keras.Model.fit(vae, given, batch_size=100, epochs=2, verbose=0)
+    vae.fit(given, batch_size=100, epochs=2, verbose=0)
     return vae
 
 

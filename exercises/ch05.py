@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 import utils
-from exercises import ask, exercise, expect, expect_bytes, expect_near, numbers, one_of, originals, trained
+from exercises.checks import ask, exercise, expect, expect_bytes, expect_near, numbers, one_of, originals, trained
 
 
 @exercise

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 import utils
-from exercises import (
+from exercises.checks import (
     NotAttempted,
     ask,
     check_outputs,

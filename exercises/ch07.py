@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 import utils
-from exercises import ask, exercise, expect, expect_near, numbers, one_of, originals, seeded, trained
+from exercises.checks import ask, exercise, expect, expect_near, numbers, one_of, originals, seeded, trained
 
 
 @exercise

@@ -8,7 +8,7 @@ from keras import ops
 from PIL import Image
 
 import utils
-from exercises import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals, trained
+from exercises.checks import NotAttempted, exercise, expect, expect_near, fitted, numbers, originals, trained
 
 
 @exercise

@@ -33,7 +33,7 @@ X = np.zeros((3, 28, 28), "float32")
     [
         (np.full((3, 28, 28), 200, "uint8"), "from 200 to 200: divide 0..255 by 255"),
         (X - 0.5, "from -0.5 to -0.5"),
-        (np.where(np.arange(28) == 14, np.nan, X), r"in \[0, 1\], but these go from nan"),
+        (np.where(np.arange(28) == 14, np.nan, X), "some are NaN"),
         (X[0], r"\(n, 28, 28\).*not \(28, 28\)"),
         (X[..., None], r"\(n, 28, 28\).*not \(3, 28, 28, 1\)"),
         (X[:0], "n > 0"),

@@ -5,14 +5,11 @@ import numpy as np
 import pytest
 from backends import gradient_of_weights
 from keras import ops
-from test_notebooks import NOTEBOOKS, cells
+from test_keras import NAMES
 
 import utils
 
 pytestmark = pytest.mark.slow
-(SOURCE,) = (cell.source for path in NOTEBOOKS for cell in cells(path, "code") if "class IWAE" in cell.source)
-NAMES = dict(vars(utils))
-exec(SOURCE, NAMES)
 IWAE = NAMES["IWAE"]
 
 
@@ -47,7 +44,7 @@ def test_gradients_of_an_iwae_are_weighted_by_the_importance_of_each_sample(digi
     noise = np.random.default_rng(0).standard_normal((3, 4, 2), dtype="float32")
 
     class WithThisNoise(IWAE):
-        def call(self, x):
+        def call(self, x, training=None):
             return utils.log_importance_weights(self, x, ops.convert_to_tensor(noise))
 
     iwae = small(WithThisNoise, k=4)

@@ -8,8 +8,6 @@ from keras import ops
 
 import utils
 
-tf = pytest.importorskip("tensorflow")
-
 X = utils.binarize(np.random.default_rng(0).random((10, 28, 28)), 0)
 
 
@@ -192,6 +190,7 @@ def test_evaluate_agrees_with_numpy_at_any_batch_size(vae, batch_size):
 
 
 def dataset(x):
+    tf = pytest.importorskip("tensorflow")
     return tf.data.Dataset.from_tensor_slices(x).batch(4)
 
 
@@ -249,10 +248,6 @@ def test_probabilities_are_the_sigmoid_of_the_logits(vae):
 ENTRIES = {
     "fit": lambda vae, x: vae.fit(x, verbose=0),
     "fit by keyword": lambda vae, x: vae.fit(x=x, verbose=0),
-    "evaluate": lambda vae, x: vae.evaluate(x, verbose=0),
-    "predict": lambda vae, x: vae.predict(x, verbose=0),
-    "validation_data": lambda vae, x: vae.fit(X, validation_data=x, verbose=0),
-    "validation_data in a tuple": lambda vae, x: vae.fit(X, validation_data=(x, None), verbose=0),
     "BinarizedBatches": lambda vae, x: utils.BinarizedBatches(x),
     "binarize": lambda vae, x: utils.binarize(x, 0),
     "log_likelihood": lambda vae, x: utils.log_likelihood(vae, x, 2),
@@ -266,20 +261,6 @@ def test_images_from_0_to_255_are_refused_before_any_time_is_lost(vae, entry):
     with pytest.raises(ValueError, match="divide 0..255 by 255"):
         ENTRIES[entry](vae, 200 * X)
     assert int(vae.optimizer.iterations) == 0
-
-
-@pytest.mark.parametrize(("x", "found"), [([*X], "a list"), ((X, None), "a tuple"), (None, "a NoneType")])
-def test_what_is_no_array_is_refused_by_fit(vae, x, found):
-    """A list of images would be taken for a model with many inputs, and labels for images."""
-    with pytest.raises(ValueError, match=f"one array.*not {found}"):
-        vae.fit(x, verbose=0)
-
-
-@pytest.mark.parametrize("weights", [{"sample_weight": np.ones(10)}, {"y": np.zeros(10), "class_weight": {0: 1.0}}])
-def test_weights_of_images_are_refused(weights):
-    """A reader who weights the images would get the unweighted loss, and not know it."""
-    with pytest.raises(ValueError, match="sample_weight"):
-        wild_vae().fit(X, verbose=0, **weights)
 
 
 def test_the_prior_is_the_standard_normal_distribution(vae):

@@ -18,7 +18,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("assets/*.md")), *NOTEBOOKS, *SOLUTIONS]
+PAGES = (
+    [path for folder in (".", "docs", "assets") for path in sorted(ROOT.glob(f"{folder}/*.md"))] + NOTEBOOKS + SOLUTIONS
+)
 
 COLAB = re.compile(r"\[!\[[^\]]+\]\([^)]+\)\]\((https://colab\.research\.google\.com/github/[^)\s]+)\)")
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(tmp|home|root|work|Users)\b|\bC:\\")
@@ -166,6 +168,7 @@ def test_figures_have_an_alternative_text(path):
     for cell in cells(path, "code"):
         figures = [out for out in cell.outputs if any(kind.startswith("image/") for kind in out.get("data", {}))]
         assert len(figures) <= 1
+        assert all("image/png" in out["data"] for out in figures)  # Jupyter hides an SVG that it does not trust
         assert not figures or len(cell.metadata.get("alt", "").split()) >= 8, cell.source
 
 
@@ -277,9 +280,27 @@ def test_cells_are_short(path):
 @each_notebook
 def test_shown_definitions_are_the_ones_in_utils(path):
     """The reader would study other code than the later notebooks run."""
-    helpers = dict(definitions([module("utils.py"), module("learned_prior.py")]))
+    helpers = dict(definitions([module("utils.py")]))
     for name, code in definitions(parsed(path)):
         assert code == helpers.get(name, code)
+
+
+def test_imports_run_one_way():
+    """A reader who copies utils.py would find that it needs the rest, and a change here would break what is there."""
+    own = {path.stem for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py")]} | {path.name for path in ROOT.iterdir()}
+    for name, allowed in {"utils.py": set(), "exercises/checks.py": {"utils"}}.items():
+        imports = [node for node in ast.walk(module(name)) if isinstance(node, ast.Import | ast.ImportFrom)]
+        found = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+        found |= {node.module for node in imports if isinstance(node, ast.ImportFrom)}
+        assert {part.split(".")[0] for part in found} & own <= allowed
+
+
+def test_utils_is_short():
+    """The one module that a reader has to know would not fit in a head."""
+    lines = (ROOT / "utils.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 400
+    classes = [node for node in module("utils.py").body if isinstance(node, ast.ClassDef)]
+    assert max(node.end_lineno - node.lineno for node in classes) < 72  # one screen
 
 
 NOT_SHOWN = {"load_mnist", "check_images", "build_vae", "save_vae", "load_vae", "log_likelihood", "show_digits"}

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import utils
-from learned_prior import Flow, FlowVAE
+from utils import Flow, FlowVAE
 
 
 def shaken(flow, scale=0.1):
@@ -37,6 +37,12 @@ def test_inverse_goes_back(d):
     noise, _ = flow(z)
     np.testing.assert_allclose(ops.convert_to_numpy(flow.inverse(noise)), z, atol=1e-3)
     np.testing.assert_allclose(ops.convert_to_numpy(flow(flow.inverse(z))[0]), z, atol=1e-3)
+
+
+def test_one_dimension_is_refused():
+    """With nothing to read, a coupling's network ends the process on TensorFlow."""
+    with pytest.raises(ValueError, match="two dimensions or more"):
+        Flow(1)
 
 
 def test_starts_as_the_standard_normal():

@@ -24,11 +24,9 @@ import utils  # before TensorFlow, which it tells what to do with memory
 
 # isort: split
 import keras
-import nbformat
 import numpy as np
 import tensorflow as tf
-
-from learned_prior import Flow, FlowVAE
+from train_models import shown_in
 
 TABLE = utils.ASSETS / "variants.csv"
 COLUMNS = [
@@ -57,15 +55,6 @@ DIGITS = {"latent_dim": 32, "epochs": 10, "centred": "input and output", "weight
 CONTROL = {"latent_dim": 50, "epochs": 35, "centred": "input and output", "weight_decay": 0.03, "start": "benchmark"}
 
 
-def convolutional_vae(*args):
-    """Call the function of notebook 08."""
-    cells = nbformat.read(utils.ASSETS.parent / "notebooks" / "08_scaling.ipynb", 4).cells
-    (source,) = [cell.source for cell in cells if cell.source.startswith("def convolutional_vae(")]
-    scope = {"keras": keras, "layers": keras.layers, "utils": utils}
-    exec(source, scope)
-    return scope["convolutional_vae"](*args)
-
-
 def measure(
     name,
     x_train,
@@ -81,7 +70,7 @@ def measure(
     conv=False,
 ):
     keras.utils.set_random_seed(seed)
-    build = convolutional_vae if conv else utils.build_vae
+    build = shown_in("08", "convolutional_vae") if conv else utils.build_vae
     vae = build(latent_dim, x_train.mean(axis=0) if centred else None)
     if centred == "output":
         (center,) = (layer for layer in vae.encoder.layers if isinstance(layer, utils.Center))
@@ -89,7 +78,7 @@ def measure(
     if start:
         vae.set_weights(utils.load_vae(start).get_weights())
     if flow:
-        vae = FlowVAE(vae.encoder, vae.decoder, Flow(latent_dim))
+        vae = utils.FlowVAE(vae.encoder, vae.decoder, utils.Flow(latent_dim))
     backup_dir = utils.OUTPUTS / "backup" / re.sub(r"\W+", "_", f"{name} {seed}")
     utils.train(vae, utils.BinarizedBatches(x_train, seed=seed), backup_dir, epochs, weight_decay=weight_decay)
     x = utils.binarize(x_judged, 0)
