@@ -175,8 +175,8 @@ def test_a_keras_file_loads_again(kind, tmp_path):
     model, inputs = make(kind)
     model.fit(inputs, verbose=0)
     model.save(tmp_path / "model.keras")
-    with keras.saving.custom_object_scope({kind.__name__: kind}):
-        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    keras.saving.register_keras_serializable("vae")(kind)  # another test may have defined one of this name since
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is kind
     assert all(getattr(loaded, name) == value for name, value in ARGUMENTS.items() if hasattr(model, name))
     for before, after in zip(model.encoder(inputs), loaded.encoder(inputs), strict=True):
