@@ -292,14 +292,14 @@ def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
     """Bound log p(x) of binary images (n, 28, 28) from below, in nats (n,), as Burda et al. (2016) do with samples."""
     x = check_images(x).astype("float32")
     rng, latent_dim = np.random.default_rng(seed), vae.encoder(x[:1])[0].shape[-1]
-    inputs = [keras.Input(x.shape[1:]), keras.Input((num_samples, latent_dim))]  # of a model, as Keras compiles models
+    inputs = [keras.Input(x.shape[1:]), keras.Input((None, latent_dim))]  # of a model, as Keras compiles models
     log_weights = keras.Model(inputs, layers.Lambda(lambda n: log_importance_weights(vae, *n), dtype="float32")(inputs))
-    size = max(1, 2500 // num_samples)  # so that some 2,500 latent vectors are decoded at a time
+    size = max(1, 2500 // num_samples)  # so that no more than 2,500 latent vectors are decoded at a time
     bounds, bar = [], keras.utils.Progbar(len(x), verbose=verbose, unit_name="image")
     for images in np.split(x, range(size, len(x), size)):
         noise = rng.standard_normal((len(images), num_samples, latent_dim), dtype="float32")
-        log_w = log_weights.predict_on_batch([images, noise]).astype("float64")  # (size, num_samples)
-        bounds.append(np.logaddexp.reduce(log_w, axis=1) - np.log(num_samples))
+        log_w = [log_weights.predict_on_batch([images, n]) for n in np.split(noise, range(2500, num_samples, 2500), 1)]
+        bounds.append(np.logaddexp.reduce(np.concatenate(log_w, 1), axis=1, dtype="float64") - np.log(num_samples))
         bar.add(len(images))
     return np.concatenate(bounds)
 

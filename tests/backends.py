@@ -2,6 +2,17 @@
 
 import keras
 import numpy as np
+import pytest
+
+
+@pytest.fixture
+def forgotten():
+    """What a test registers with Keras does not outlive it: else a file could come back as another test's class."""
+    registered = keras.saving.get_custom_objects()
+    before = dict(registered)
+    yield
+    registered.clear()
+    registered.update(before)
 
 
 def gradient(function, *arrays):

@@ -5,12 +5,13 @@ import re
 import nbformat
 import pytest
 import take_out
+from backends import forgotten  # noqa: F401  a fixture
 from test_notebooks import NOTEBOOKS, SOLUTIONS, cells, each_notebook
 
 import exercises
 import utils
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forgotten")]
 
 CHECK = re.compile(r"^exercises\.(\w+)\(.*\)$", re.MULTILINE)
 CHECKS = {name for name, value in vars(exercises).items() if hasattr(value, "is_check")}

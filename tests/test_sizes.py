@@ -9,25 +9,19 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from backends import forgotten  # noqa: F401  a fixture
+from take_out import position
 from test_notebooks import NOTEBOOKS, ROOT
 
 import utils
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forgotten")]
 LOADING = [path for path in NOTEBOOKS if path.name[:2] in ("02", "04", "05", "07")]
 
 
 class WithoutAssertions(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.copy_location(ast.Pass(), node)
-
-
-def cells_before_the_exercises(path):
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.source.startswith("## Exercises"):
-            return
-        if cell.cell_type == "code" and not cell.source.startswith("import sys\nfrom pathlib"):
-            yield cell.source
 
 
 @pytest.fixture
@@ -48,10 +42,12 @@ def small_world(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", LOADING, ids=lambda path: path.stem)
-def test_notebooks_run_with_a_model_of_another_size(path, small_world, monkeypatch):
+def test_notebooks_run_with_a_model_of_another_size(path, small_world):
     """A reader who changes latent_dim or a layer in 03 would meet shape errors in the notebooks that follow."""
     names = {"__name__": "__main__", "sys": sys, "Path": Path, "repository": ROOT, "utils": utils}
-    for source in cells_before_the_exercises(path):
+    every = nbformat.read(path, as_version=4).cells
+    _, *sources = (cell.source for cell in every[: position(every, "Exercises")] if cell.cell_type == "code")
+    for source in sources:  # without the setup
         tree = ast.fix_missing_locations(WithoutAssertions().visit(ast.parse(source)))
         exec(compile(tree, path.name, "exec"), names)
     assert np.shape(names.get("trained", names.get("vae")).encoder(np.zeros((1, 28, 28)))[0]) == (1, 16)
