@@ -46,9 +46,8 @@ def check_images(x):
     x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
     if x.ndim != 3 or len(x) == 0:
         raise ValueError(f"images must be grey and have the shape (n, 28, 28) with n > 0, not {x.shape}")
-    low, high = x.min(), x.max()
-    if not (low >= 0 and high <= 1):
-        why = "some are NaN" if np.isnan(low) else f"these go from {low:g} to {high:g}: divide 0..255 by 255"
+    if not (x.min() >= 0 and x.max() <= 1):
+        why = "some are NaN" if np.isnan(x).any() else f"these go from {x.min():g} to {x.max():g}: divide 0..255 by 255"
         raise ValueError(f"images must lie in [0, 1], but {why}")
     return x
 
@@ -187,8 +186,7 @@ class Center(layers.Layer):
 
 def logit(probability):
     """Return log(p / (1 - p)), with p first kept a thousandth away from 0 and 1, so that it is finite."""
-    p = np.clip(probability, 0.001, 0.999)
-    return np.log(p / (1 - p))
+    return -np.log(1 / np.clip(probability, 0.001, 0.999) - 1)
 
 
 def build_vae(latent_dim, mean_image=None, hidden_units=500):
@@ -284,8 +282,7 @@ def log_importance_weights(vae, x, noise, training=None):
     logits = ops.cast(vae.decoder(flat, training=training), "float32")  # (n * k, 28, 28)
     logits = ops.reshape(logits, (*ops.shape(z)[:2], *x.shape[1:]))  # (n, k, 28, 28)
     reconstruction = reconstruction_loss(ops.expand_dims(ops.cast(x, "float32"), 1), logits)  # (n, k)
-    log_prior = ops.reshape(vae.log_prior(flat), ops.shape(z)[:2])  # (n, k)
-    return log_prior - log_normal(z, mean, log_var) - reconstruction
+    return ops.reshape(vae.log_prior(flat), ops.shape(z)[:2]) - log_normal(z, mean, log_var) - reconstruction
 
 
 def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
@@ -366,12 +363,15 @@ class FlowVAE(VAE):
         return log_normal(z, mean, log_var) - self.log_prior(z)
 
 
+def clear(classifier, x):
+    """Return the share of images x (n, 28, 28) of whose class a classifier is more than 95 % sure."""
+    return np.mean(classifier.predict(x, batch_size=1000, verbose=0).max(axis=1) > 0.95)
+
+
 def show_digits(x, row_labels=(), column_labels=(), width=None):
     """Show images (rows, columns, 28, 28) in [0, 1] as one grid, ink black, and return the figure."""
     if np.ndim(x) != 4:
-        raise ValueError(
-            f"images must have the shape (rows, columns, 28, 28), not {np.shape(x)}; x[None] makes one row"
-        )
+        raise ValueError(f"images must be (rows, columns, 28, 28), not {np.shape(x)}; x[None] makes one row")
     check_images(np.reshape(x, (-1, *np.shape(x)[2:])))
     grid = np.block([[np.pad(image, 1) for image in row] for row in x])
     rows, columns, height, side = np.add(np.shape(x), (0, 0, 2, 2))

@@ -1,10 +1,7 @@
 """07 Learn the prior."""
 
-import functools
-
-import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 import utils
 from exercises.checks import ask, exercise, expect, expect_near, numbers, one_of, originals, seeded, trained
@@ -28,18 +25,6 @@ class Transparent:
         return np.pad(1 / (1 + np.exp(-z)), ((0, 0), (0, 778)), constant_values=0.5).reshape(-1, 28, 28)
 
 
-@functools.cache
-def classifier():
-    """Return a classifier of grey digits, trained in ten seconds."""
-    x_train, y_train, *_ = originals()
-    keras.utils.set_random_seed(0)
-    hidden = [layers.Dense(500, activation="gelu"), layers.Dropout(0.3)]
-    model = keras.Sequential([keras.Input((28, 28)), layers.Flatten(), *hidden, layers.Dense(10, "softmax")])
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
-    model.fit(x_train, y_train, batch_size=250, epochs=3, verbose=0)
-    return model
-
-
 @exercise
 def temperature(guess, sample):
     guess = one_of(guess, ("up", "down"))
@@ -58,11 +43,10 @@ def temperature(guess, sample):
     expect_near(found.std(), 1.5, mistakes, "the noise should be standard normal times the temperature", 0.03)
     alike = np.abs(np.corrcoef(found.T) - np.eye(6)).max()
     expect(alike < 0.1, "each dimension needs random numbers of its own")
-    print("training a classifier: about ten seconds")
-    shares = []
+    classifier, shares = trained("classifier"), []
     for t in (1.0, 0.5):
         x = numbers(sample(trained("digits_flow"), 1000, 32, t, 0)).astype("float32")
-        shares.append(np.mean(classifier().predict(x, batch_size=500, verbose=0).max(axis=1) > 0.95))
+        shares.append(utils.clear(classifier, x))
     return f"at 1 {shares[0]:.0%} of the samples are clear, at 0.5 {shares[1]:.0%}; your guess was {guess}"
 
 
