@@ -130,10 +130,6 @@ WRONG = [
         "straight line",
     ),
     ("walk_through_noise", "[start, end]", "[end, start]", "from the end to the start"),
-    ("four_replicas", "4 * 94", "94", "added up"),
-    ("four_replicas", "np.sqrt(4)", "4", "square root"),
-    ("next_bfloat16", "201", "200.5", "twice that"),
-    ("next_bfloat16", "201", "202", "8 binary digits"),
     ("own_pictures", "return image", "return 1 - image", "ink should be 1"),
     ("own_pictures", "return image", "return image.round()", "soft edges"),
     ("own_pictures", "return image", "return np.maximum(image, 0.1)", "background should be 0"),
@@ -144,6 +140,10 @@ WRONG = [
     ("convolutional_decoder", "Conv2D(1, 3", 'Conv2D(1, 3, activation="sigmoid"', "an activation at the end"),
     ("convolutional_decoder", 'gelu")(z)', 'gelu")(keras.layers.Dense(500)(z))', "weights: let it"),
     ("convolutional_decoder", "return keras", "return utils.build_vae(20).decoder\n    keras", "no convolution"),
+    ("four_replicas", "4 * 94", "94", "added up"),
+    ("four_replicas", "np.sqrt(4)", "4", "square root"),
+    ("next_bfloat16", "201", "200.5", "twice that"),
+    ("next_bfloat16", "201", "202", "8 binary digits"),
 ]
 # Answers in other words, of other types, or that change what they are given, as students write them.
 RIGHT = [
@@ -237,7 +237,7 @@ def test_exercises_are_the_solutions_without_their_answers(path):
     made = take_out.exercises(path.parent / "solutions" / path.name)
     assert [(cell.cell_type, cell.source) for cell in found] == [(cell.cell_type, cell.source) for cell in made]
     assert "SOLUTION" not in "".join(cell.source for cell in made)
-    assert 3 <= sum(bool(CHECK.search(cell.source)) for cell in made) <= 5
+    assert 2 <= sum(bool(CHECK.search(cell.source)) for cell in made) <= 5
 
 
 def test_taking_out_takes_the_answers_and_nothing_else():

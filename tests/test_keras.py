@@ -200,7 +200,7 @@ def test_an_argument_that_is_none_stays_none(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [utils.VAE, utils.FlowVAE, NAMES["IWAE"], NAMES["WithoutNoise"]])
 def test_16_bits_change_little(kind):
-    """Notebook 08 says that one setting is enough, and a reader would meet an error about types."""
+    """Notebook 09 says that one setting is enough, and a reader would meet an error about types."""
     found = []
     for policy in ("float32", "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)

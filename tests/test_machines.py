@@ -1,4 +1,4 @@
-"""Training shared by several processes: what notebook 08 does not show."""
+"""Training shared by several processes: what notebook 09 does not show."""
 
 import os
 import re
