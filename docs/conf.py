@@ -50,6 +50,8 @@ html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*/notebooks/(solutions/)?(\w+)\.ipynb\)(\s*·)?")
 TO_NOBODY = re.compile(rf"\[([^][]*)\]\([^()\s]*{PLACEHOLDER}[^()\s]*\)")
+# The cell that finds the repository, and the one with the imports: nobody reads them to learn what a notebook is about.
+SETUP = re.compile(r"import sys\nfrom pathlib.*|(?:(?:import |from |keras\.utils\.set_random_seed).*\s*)+", re.DOTALL)
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
@@ -99,7 +101,7 @@ def prepare(app, name, source):
             cell["source"] = words(text, name)
         if alt := cell["metadata"].get("alt"):
             cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-        if text.startswith("import sys\nfrom pathlib"):
+        if SETUP.fullmatch(text):
             cell["metadata"]["tags"] = ["hide-input"]
     source[0] = json.dumps(notebook)
 
@@ -125,6 +127,9 @@ def finish(app, error):
     shutil.copy(app.outdir / f"{root_doc}.html", app.outdir / "index.html")
     (app.outdir / "assets").mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "assets" / "explorer.html", app.outdir / "assets")
+    for picture in (REPOSITORY / "assets" / "images").glob("learning.*"):  # Sphinx does not look into <picture>
+        (app.outdir / "assets" / "images").mkdir(exist_ok=True)
+        shutil.copy(picture, app.outdir / "assets" / "images")
     series = [name for name in sorted(app.env.found_docs) if re.match(r"notebooks/\d", name)]
     with TemporaryDirectory() as folder:
         copies = [Path(folder, Path(name).name).with_suffix(".ipynb") for name in series]
