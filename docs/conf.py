@@ -41,7 +41,7 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
-html_theme_options = {"show_toc_level": 2}
+html_theme_options = {"show_toc_level": 2, "navbar_persistent": []}  # the sidebar has a search field
 if HERE:
     html_theme_options["repository_url"] = f"https://github.com/{HERE}"
     html_theme_options["repository_branch"] = "main"
@@ -51,7 +51,7 @@ html_css_files = ["site.css"]
 BADGE = re.compile(r"\[!\[Open in\s+Colab\]\([^)]*\)\]\([^)]*/notebooks/(solutions/)?(\w+)\.ipynb\)(\s*·)?")
 TO_NOBODY = re.compile(rf"\[([^][]*)\]\([^()\s]*{PLACEHOLDER}[^()\s]*\)")
 # The cell that finds the repository, and the one with the imports: nobody reads them to learn what a notebook is about.
-SETUP = re.compile(r"import sys\nfrom pathlib.*|(?:(?:import |from |keras\.utils\.set_random_seed).*\s*)+", re.DOTALL)
+SETUP = re.compile(r"import sys\nfrom pathlib[\s\S]*|(?:(?:import |from |keras\.utils\.set_random_seed|\s*#).*\s*)+")
 LINK = re.compile(r"(?<=\]\()([^()\s:#]*)(#[^()\s]+)?(?=\))")
 
 
@@ -101,7 +101,7 @@ def prepare(app, name, source):
             cell["source"] = words(text, name)
         if alt := cell["metadata"].get("alt"):
             cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-        if SETUP.fullmatch(text):
+        if SETUP.fullmatch(text) and "exercises" not in text:
             cell["metadata"]["tags"] = ["hide-input"]
     source[0] = json.dumps(notebook)
 
