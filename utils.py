@@ -103,7 +103,7 @@ class Sampling(layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.seed_generator = keras.random.SeedGenerator()
-        self.built = True  # or Keras, on JAX, peeks at batches to build it, and trains on them twice
+        self.built = True  # or Keras, on JAX, takes two batches to build it, and trains on them twice
 
     def call(self, mean, log_var):
         noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
