@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import take_out
 from backends import forgotten  # noqa: F401  a fixture
-from test_notebooks import NOTEBOOKS, SOLUTIONS, cells, each_notebook
+from test_notebooks import NOTEBOOKS, SOLUTIONS, cells, each_chapter
 
 import exercises
 import utils
@@ -229,7 +229,7 @@ def test_an_answer_cannot_spoil_the_data_of_the_others():
     assert all(array.any() for array in exercises.checks.originals())
 
 
-@each_notebook
+@each_chapter
 def test_exercises_are_the_solutions_without_their_answers(path):
     """The two would ask for different things, or the answer would stand in the exercise."""
     notebook = nbformat.read(path, as_version=4).cells

@@ -281,6 +281,11 @@ def test_first_notebook_is_one_page():
     assert not [cell for cell in page[:picture] if re.search(r"^- |^\|", cell.source, re.MULTILINE)]
 
 
+def test_series_gets_no_longer():
+    """A reader with an afternoon would not reach the end: what is added replaces something."""
+    assert sum(len(markdown(path).split()) for path in NOTEBOOKS) <= 17_500
+
+
 @each_notebook
 def test_cells_are_short(path):
     """A reader would lose the thread in long cells, or wait for a page of a megabyte."""
