@@ -1,10 +1,10 @@
 """07 Learn the prior."""
 
+import keras
 import numpy as np
-from keras import ops
 
 import utils
-from exercises.checks import ask, exercise, expect, expect_near, numbers, one_of, originals, seeded, trained
+from exercises.checks import ask, exercise, expect_near, numbers, one_of, originals, trained
 
 
 @exercise
@@ -13,41 +13,35 @@ def largest_estimate(nats):
     expect_near(nats, np.log(60_000), mistakes, "the mixture holds q(z|x) / N: how far below q(z|x) can it be?")
 
 
-class Transparent:
-    """A model of 6 dimensions in whose images one can read the noise: latent codes are 3 times the noise."""
-
-    def from_noise(self, noise):
-        return 3 * ops.convert_to_tensor(noise)
-
-    def probabilities(self, z):
-        z = numbers(z)
-        expect(z.shape[1:] == (6,), f"the noise should be (n, latent_dim), here (n, 6), not {z.shape}")
-        return np.pad(1 / (1 + np.exp(-z)), ((0, 0), (0, 778)), constant_values=0.5).reshape(-1, 28, 28)
+def covered(a, b, radius):
+    """Return the share of a, (n, d), with a point of b, (m, d), within the radius, which is a's or b's."""
+    return np.mean((np.linalg.norm(a[:, None] - b, axis=-1) <= radius).any(axis=1))
 
 
 @exercise
-def temperature(guess, sample):
-    guess = one_of(guess, ("up", "down"))
-
-    def noise(seed):
-        x = numbers(sample(Transparent(), 3000, 6, 0.5, seed))
-        expect(x.shape == (3000, 28, 28), f"for 3,000 samples the shape should be (3000, 28, 28), but is {x.shape}")
-        return np.log(x / (1 - x)).reshape(3000, 784)[:, :6]
-
-    found = seeded(noise)
+def coverage(guess, coverage):
+    guess = one_of(guess, ("more", "less"))
+    rng = np.random.default_rng(0)
+    samples, real = rng.normal(size=(300, 3)) * (0.6, 1, 2), rng.normal(size=(200, 3))
+    to_real, to_samples = (np.sort(np.linalg.norm(x[:, None] - x, axis=-1), axis=1) for x in (real, samples))
+    ball, smaller = to_real[:, 5, None], to_real[:, 4, None]
+    found = numbers(coverage(samples.astype("float32"), real.astype("float32"), 5))
     mistakes = [
-        (0.5, "the noise has to go through vae.from_noise before it is decoded"),
-        (3.0, "the noise is not scaled"),
-        (3 * 0.5**0.5, "its standard deviation should be the temperature, and not its variance"),
+        (covered(real, samples, smaller), "the nearest to an image is the image itself: it is no neighbour"),
+        (covered(real, samples, to_samples[:, 5]), "the balls should be those around the real digits"),
+        (covered(samples, real, to_real[:, 5]), "of which set is it the share?"),
+        (200 * covered(real, samples, ball), "a share is a mean"),
     ]
-    expect_near(found.std(), 1.5, mistakes, "the noise should be standard normal times the temperature", 0.03)
-    alike = np.abs(np.corrcoef(found.T) - np.eye(6)).max()
-    expect(alike < 0.1, "each dimension needs random numbers of its own")
-    classifier, shares = trained("classifier"), []
-    for t in (1.0, 0.5):
-        x = numbers(sample(trained("digits_flow"), 1000, 32, t, 0)).astype("float32")
-        shares.append(utils.clear(classifier, x))
-    return f"at 1 {shares[0]:.0%} of the samples are clear, at 0.5 {shares[1]:.0%}; your guess was {guess}"
+    expect_near(
+        found, covered(real, samples, ball), mistakes, "it should be the share of real digits in whose ball is a sample"
+    )
+    classifier, vae = trained("classifier"), trained("digits_flow")
+    features = keras.Model(classifier.inputs, classifier.layers[1].output)
+    noise = rng.standard_normal((2000, 32), dtype="float32")
+    images = [originals()[2][::5], *(vae.probabilities(vae.from_noise(t * noise)) for t in (1, 0.5))]
+    real, *both = (features.predict(x, batch_size=1000, verbose=0) for x in images)
+    shares = [float(numbers(coverage(samples, real, 5))) for samples in both]
+    return f"at 1 the samples cover {shares[0]:.0%} of the real digits, at 0.5 {shares[1]:.0%}; your guess was {guess}"
 
 
 @exercise

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -118,6 +119,7 @@ def launch(count):
     # On one core, XLA would start too few threads for two devices, and each would wait for the other.
     settings = {"JAX_PLATFORMS": "cpu", "PJRT_NPROC": "8", "TF_CPP_MIN_LOG_LEVEL": "3"}
     how = {"env": os.environ | settings, "stdin": subprocess.PIPE, "start_new_session": True}
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once, and so the others
     processes = [subprocess.Popen([*command, str(index)], **how) for index in range(count)]
     statuses = [process.wait() for process in processes]
     return any(statuses)
