@@ -125,11 +125,11 @@ def finish(app, error):
     if error:
         return
     shutil.copy(app.outdir / f"{root_doc}.html", app.outdir / "index.html")
-    (app.outdir / "assets").mkdir(exist_ok=True)
+    images = app.outdir / "assets" / "images"
+    images.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "assets" / "explorer.html", app.outdir / "assets")
     for picture in (REPOSITORY / "assets" / "images").glob("learning.*"):  # Sphinx does not look into <picture>
-        (app.outdir / "assets" / "images").mkdir(exist_ok=True)
-        shutil.copy(picture, app.outdir / "assets" / "images")
+        shutil.copy(picture, images)
     series = [name for name in sorted(app.env.found_docs) if re.match(r"notebooks/\d", name)]
     with TemporaryDirectory() as folder:
         copies = [Path(folder, Path(name).name).with_suffix(".ipynb") for name in series]
