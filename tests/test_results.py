@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from measure_variants import CHANGES, SEEDS, TABLE
+from measure_variants import CHANGES, SEEDS, SETTINGS, TABLE
 from test_notebooks import NOTEBOOKS, cells, texts
 
 import utils
@@ -127,5 +127,6 @@ def test_the_table_of_variants_is_what_its_command_measures():
     expected = [("changes", name, "0") for name in CHANGES] + [
         ("seeds", name, str(seed)) for name in ("digits", "digits_flow") for seed in SEEDS
     ]
+    expected += [("settings", f"peak {peak:g}, batches of {size}", "0") for peak, size in SETTINGS]
     expected += [("control", "benchmark, 35 more passes on the ELBO", "0"), ("convolutions", "convolutional", "0")]
     assert sorted(rows) == sorted(expected)
