@@ -40,12 +40,12 @@ def load_mnist():
 
 
 def check_images(x):
-    """Return x as a NumPy array; raise a ValueError unless it is (n, height, width), n > 0, in [0, 1], not NaN."""
+    """Return images, (n, height, width) or (n, height, width, 3), as an array; raise a ValueError if they are none."""
     if not hasattr(x, "__array__"):
         raise ValueError(f"images must be one array, (n, 28, 28), not a {type(x).__name__}: np.stack a list of images")
     x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
-    if x.ndim != 3 or len(x) == 0:
-        raise ValueError(f"images must be grey and have the shape (n, 28, 28) with n > 0, not {x.shape}")
+    if x.ndim != 3 and x.shape[3:] != (3,) or len(x) == 0:
+        raise ValueError(f"images must be (n, 28, 28) with n > 0, or (n, 28, 28, 3) in colour, not {x.shape}")
     if not (x.min() >= 0 and x.max() <= 1):
         why = "some are NaN" if np.isnan(x).any() else f"these go from {x.min():g} to {x.max():g}: divide 0..255 by 255"
         raise ValueError(f"images must lie in [0, 1], but {why}")
@@ -93,7 +93,8 @@ def log_normal(z, mean, log_var):
 
 def reconstruction_loss(x, logits):
     """-log p(x|z) of pixels that are Bernoulli with these logits: (n, 28, 28) each in, nats per image (n,) out."""
-    return ops.sum(ops.softplus(logits) - x * logits, axis=(-2, -1))
+    costs = ops.softplus(logits) - x * logits
+    return ops.sum(costs, axis=tuple(range(1, costs.ndim)))  # over pixels, and over colours
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -271,7 +272,7 @@ def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, c
 def evaluate(vae, x, draws=2):
     """Return -ELBO (as loss), reconstruction and kl of x, nats per image; the draws of z start anew, also for vae."""
     vae.sampling.seed_generator.state.assign([0, 0])
-    return vae.evaluate(np.tile(check_images(x), (draws, 1, 1)), batch_size=1000, verbose=0, return_dict=True)
+    return vae.evaluate(np.concatenate([check_images(x)] * draws), batch_size=1000, verbose=0, return_dict=True)
 
 
 def log_importance_weights(vae, x, noise, training=None):
@@ -280,9 +281,8 @@ def log_importance_weights(vae, x, noise, training=None):
     z = mean + ops.exp(0.5 * log_var) * noise  # (n, k, latent_dim)
     flat = ops.reshape(z, (-1, z.shape[-1]))  # (n * k, latent_dim)
     logits = ops.cast(vae.decoder(flat, training=training), "float32")  # (n * k, 28, 28)
-    logits = ops.reshape(logits, (*ops.shape(z)[:2], *x.shape[1:]))  # (n, k, 28, 28)
-    reconstruction = reconstruction_loss(ops.expand_dims(ops.cast(x, "float32"), 1), logits)  # (n, k)
-    return ops.reshape(vae.log_prior(flat), ops.shape(z)[:2]) - log_normal(z, mean, log_var) - reconstruction
+    costs = reconstruction_loss(ops.repeat(ops.cast(x, "float32"), ops.shape(z)[1], axis=0), logits)  # (n * k,)
+    return ops.reshape(vae.log_prior(flat) - costs, ops.shape(z)[:2]) - log_normal(z, mean, log_var)
 
 
 def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
@@ -369,12 +369,12 @@ def clear(classifier, x):
 
 
 def show_digits(x, row_labels=(), column_labels=(), width=None):
-    """Show images (rows, columns, 28, 28) in [0, 1] as one grid, ink black, and return the figure."""
-    if np.ndim(x) != 4:
+    """Show images (rows, columns, 28, 28), or in colour (..., 28, 28, 3), as one grid, ink black; return the figure."""
+    if np.ndim(x) not in (4, 5):
         raise ValueError(f"images must be (rows, columns, 28, 28), not {np.shape(x)}; x[None] makes one row")
     check_images(np.reshape(x, (-1, *np.shape(x)[2:])))
-    grid = np.block([[np.pad(image, 1) for image in row] for row in x])
-    rows, columns, height, side = np.add(np.shape(x), (0, 0, 2, 2))
+    grid = np.concatenate(np.concatenate(np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)][: np.ndim(x)]), 1), 1)
+    rows, columns, height, side = np.add(np.shape(x)[:4], (0, 0, 2, 2))
     width = width or 0.6 * columns
     figure, axes = plt.subplots(figsize=(width, width * rows / columns), subplot_kw={"frame_on": False})
     axes.imshow(grid, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")

@@ -4,10 +4,9 @@
 
 "changes": what each change to the training bought, and "settings": other learning rates and batch sizes for `digits`.
 So that the test set chooses nothing, these are trained on the first 50,000 training images and judged on the other
-10,000. "seeds": the models `digits` and `digits_flow` with other seeds,
-trained on all 60,000 and judged on the test set: what is left to chance. "control": `benchmark` trained on as
-`benchmark_iwae` is, but on the ELBO. "convolutions": `digits` with the networks of notebook 08. Together they take
-about 50 minutes on two cores.
+10,000. "seeds": the models `digits` and `digits_flow` with other seeds, trained on all 60,000 and judged on the test
+set: what is left to chance. "control": `benchmark` trained on as `benchmark_iwae` is, but on the ELBO. "convolutions":
+`digits` and `digits_flow` with the networks of notebook 08. Together they take about an hour on two cores.
 
 Rows are written as they are finished. A row that is there is not measured again, so delete what you want measured
 again; a training that was interrupted goes on where it stopped.
@@ -112,7 +111,8 @@ def main():
     jobs += [("seeds", "digits", seed, (x_train, x_test), 100, DIGITS) for seed in SEEDS]
     jobs += [("seeds", "digits_flow", seed, (x_train, x_test), 100, DIGITS | {"flow": True}) for seed in SEEDS]
     jobs += [("control", "benchmark, 35 more passes on the ELBO", 0, (x_train, x_test), 50, CONTROL)]
-    jobs += [("convolutions", "convolutional", 0, (x_train, x_test), 100, DIGITS | {"conv": True})]
+    for name, options in {"convolutional": {}, "convolutional_flow": {"flow": True}}.items():
+        jobs += [("convolutions", name, 0, (x_train, x_test), 100, DIGITS | {"conv": True} | options)]
     order = [job[:3] for job in jobs]
     for table, name, seed, images, samples, options in jobs:
         key = {"table": table, "variant": name, "seed": str(seed)}
