@@ -5,23 +5,14 @@ import numpy as np
 import pytest
 from keras import layers
 from PIL import Image, ImageOps
-from test_notebooks import NOTEBOOKS, cells
+from train_models import shown_in
 
 import utils
 
-(NOTEBOOK,) = (path for path in NOTEBOOKS if path.name.startswith("08"))
-
-
-def shown(*names):
-    """Return functions as the notebook defines them."""
-    scope = vars(utils) | {"utils": utils, "Image": Image, "ImageOps": ImageOps}
-    for cell in cells(NOTEBOOK, "code"):
-        if cell.source.startswith(tuple(f"def {name}(" for name in names)):
-            exec(cell.source.split("\n\n\n")[0], scope)
-    return [scope[name] for name in names]
-
-
-prepare, from_folder, coloured, convolutional_vae = shown("prepare", "from_folder", "coloured", "convolutional_vae")
+prepare = shown_in("08", "prepare", Image=Image)
+from_folder = shown_in("08", "from_folder", prepare=prepare, Image=Image, ImageOps=ImageOps)
+coloured = shown_in("08", "coloured", ImageOps=ImageOps)
+convolutional_vae = shown_in("08", "convolutional_vae")
 
 
 @pytest.fixture
@@ -106,7 +97,8 @@ def test_a_colour_image_costs_what_its_pixels_cost_side_by_side():
 def test_the_convolutional_model_takes_any_sides_that_4_divides(shape):
     """A reader's pictures would not fit, or start far from their mean image."""
     mean_image = np.random.default_rng(0).uniform(0.2, 0.8, shape).astype("float32")
-    vae = convolutional_vae(3, mean_image, width=4, flow=utils.Flow(3))
+    plain = convolutional_vae(3, mean_image, width=4)
+    vae = utils.FlowVAE(plain.encoder, plain.decoder, utils.Flow(3))
     x = utils.binarize(np.stack([mean_image] * 20), seed=0)
     logits, *_, z = vae(x)
     assert logits.shape == (20, *shape)

@@ -24,12 +24,12 @@ MODELS = {
 }
 
 
-def shown_in(notebook, name):
-    """Return the class or function that a cell of a notebook defines."""
+def shown_in(notebook, name, **names):
+    """Return the class or function that a cell of a notebook defines; names are what it needs beside utils."""
     (path,) = (utils.ASSETS.parent / "notebooks").glob(f"{notebook}_*.ipynb")
     sources = (cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
     (source,) = (source for source in sources if source.startswith((f"class {name}(", f"def {name}(")))
-    scope = vars(utils) | {"utils": utils}
+    scope = vars(utils) | {"utils": utils} | names
     exec(source, scope)
     return scope[name]
 
