@@ -20,7 +20,7 @@ if "ipykernel" in sys.modules:  # what TensorFlow prints on import goes to Jupyt
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with open(os.dup(2), "w") as notebook:
         os.dup2(getattr(sys.stderr, "_original_stdstream_copy", 2), 2)
-        __import__("tensorflow")  # Keras imports it on every backend, elsewhere in the middle of a cell
+        __import__("tensorflow")  # Keras imports it on every backend, otherwise in the middle of a cell
         os.dup2(notebook.fileno(), 2)
 import keras
 from keras import layers, ops
@@ -40,7 +40,7 @@ def load_mnist():
 
 
 def check_images(x):
-    """Return images, (n, height, width) or (n, height, width, 3), as an array; raise a ValueError if they are none."""
+    """Return images, (n, height, width) or (n, height, width, 3), as an array, or raise a ValueError."""
     if not hasattr(x, "__array__"):
         raise ValueError(f"images must be one array, (n, 28, 28), not a {type(x).__name__}: np.stack a list of images")
     x = x if isinstance(x, np.ndarray) else ops.convert_to_numpy(x)  # which would copy it
@@ -53,7 +53,7 @@ def check_images(x):
 
 
 def binarize(x, seed):
-    """Draw black-and-white images, float32 (n, 28, 28), in which a pixel is on with probability x; seeds repeat."""
+    """Draw black-and-white images, float32 (n, 28, 28), each pixel on with probability x; a seed repeats them."""
     x = check_images(x)
     return (np.random.default_rng(seed).random(x.shape, dtype="float32") < x).astype("float32")
 
@@ -66,7 +66,7 @@ class BinarizedBatches(keras.utils.PyDataset):
         self.x, self.batch_size, self.seed = check_images(x), batch_size, seed
         self.set_epoch(0)
 
-    def set_epoch(self, epoch, logs=None):  # can be a LambdaCallback's on_epoch_begin, for a training that goes on
+    def set_epoch(self, epoch, logs=None):  # can be a LambdaCallback's on_epoch_begin, for training that resumes
         self.epoch = epoch
         self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
@@ -147,7 +147,7 @@ class VAE(keras.Model):
         return super().fit(x, y, *args, sample_weight=sample_weight, **options)
 
     def export(self, *args, **options):
-        if hasattr(self.encoder, "input_shape"):  # Keras wants to know the shape, and that the model has been called
+        if hasattr(self.encoder, "input_shape"):  # Keras needs the shape, and a model that has been called
             self.build(self.encoder.input_shape)
             self(self.encoder.input)
         super().export(*args, **options)
@@ -243,14 +243,14 @@ def load_vae(name, folder=None):
 
 
 def warmup_cosine(steps, peak=4e-3):
-    """A learning rate that climbs to its peak for a tenth of the steps, and falls along a cosine to zero."""
+    """A learning rate that climbs to its peak in a tenth of the steps, and falls along a cosine to zero."""
     warmup = steps // 10
     return keras.optimizers.schedules.CosineDecay(peak / 25, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 
 
 def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, callbacks=(), peak=4e-3):
     """Compile vae, train it, measure x_test (n, 28, 28) after each epoch, return History; a NaN is a RuntimeError.
-    With the same settings it goes on from a folder in backup_dir with them in its name, which is deleted at the end."""
+    With the same settings it resumes from a folder in backup_dir that is named after them and deleted at the end."""
 
     def set_epoch(epoch, logs):
         batches.set_epoch(epoch)
@@ -262,7 +262,7 @@ def train(vae, batches, backup_dir, epochs=10, x_test=None, weight_decay=None, c
     settings = f"{epochs} epochs of {len(batches.x)}, batch {batches.batch_size}, seed {batches.seed}, peak {peak:g}, "
     folder = Path(backup_dir, settings + f"decay {weight_decay}, {type(vae).__name__}, {vae.count_params()}")
     folder.mkdir(parents=True, exist_ok=True)
-    vae._initial_epoch = None  # or Keras would begin where it went on in this model's last training
+    vae._initial_epoch = None  # or Keras would begin where this model's last training resumed
     own = [keras.callbacks.TerminateOnNaN(raise_error=True), keras.callbacks.LambdaCallback(on_epoch_begin=set_epoch)]
     callbacks = [*own, keras.callbacks.BackupAndRestore(folder, double_checkpoint=True), *callbacks]
     options = {"validation_data": x_test, "validation_batch_size": 250}
@@ -289,7 +289,7 @@ def log_likelihood(vae, x, num_samples=500, seed=0, verbose=0):
     """Bound log p(x) of binary images (n, 28, 28) from below, in nats (n,), as Burda et al. (2016) do with samples."""
     x = check_images(x).astype("float32")
     rng, latent_dim = np.random.default_rng(seed), vae.encoder(x[:1])[0].shape[-1]
-    inputs = [keras.Input(x.shape[1:]), keras.Input((None, latent_dim))]  # of a model, as Keras compiles models
+    inputs = [keras.Input(x.shape[1:]), keras.Input((None, latent_dim))]  # of a model, which Keras compiles
     log_weights = keras.Model(inputs, layers.Lambda(lambda n: log_importance_weights(vae, *n), dtype="float32")(inputs))
     size = max(1, 2500 // num_samples)  # so that no more than 2,500 latent vectors are decoded at a time
     bounds, bar = [], keras.utils.Progbar(len(x), verbose=verbose, unit_name="image")
@@ -308,7 +308,7 @@ class Flow(layers.Layer):
     def __init__(self, d, couplings=6, width=128, **kwargs):
         super().__init__(**(kwargs | {"dtype": "float32"}))
         if d < 2:
-            raise ValueError("a coupling changes one half of z by the other, so z needs two dimensions or more")
+            raise ValueError("a coupling changes half of z given the rest, so z needs two dimensions or more")
         self.half, self.built, rng = d // 2, True, np.random.default_rng(0)
         self.orders = [rng.permutation(d) for _ in range(couplings)]
         self.nets = [self.net(d, width) for _ in range(couplings)]

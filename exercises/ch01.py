@@ -55,12 +55,12 @@ def pca_as_a_model(draw_digits):
     x = numbers(draw_digits(4000, 0), "some are NaN: eigh gives the smallest eigenvalues first, some just below 0")
     expect(x.shape == (4000, 28, 28), f"the shape should be (4000, 28, 28), but is {x.shape}")
     off = x.reshape(-1, 784) - mean
-    expect(np.abs(off.mean(axis=0)).max() < 0.1, "the mean of the samples should be the mean image, and is another one")
+    expect(np.abs(off.mean(axis=0)).max() < 0.1, "the mean of the samples should be the mean image, but is not")
     found = off @ directions
     used = (found.var(axis=0) > 1e-3).sum()
     expect(used > 0, "there is hardly any variance: eigh gives the smallest eigenvalues first")
     expect(x.min() < 0 and x.max() > 1, "all lie between 0 and 1: leave them as they are, unclipped")
-    expect(used == 32, f"the samples vary along {used} components, and should along the first 32")
+    expect(used == 32, f"the samples vary along {used} components, not along the first 32")
     ratio, found = found.var(axis=0)[:32] / variances[:32], found[:, :32] / np.sqrt(variances[:32])
     squared = np.allclose(ratio, variances[:32], rtol=0.3)
     expect(not squared, "is it the standard deviation, the root of an eigenvalue, that noise is multiplied by?")

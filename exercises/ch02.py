@@ -34,7 +34,7 @@ def halved_deviations(guess, change_of_kl):
     log_var = numbers(trained("digits").encoder(utils.binarize(originals()[2][:1000], 0))[1])
     halved = change(log_var, log_var - 2 * np.log(2))
     goes = f"the KL goes {'up' if halved > 0 else 'down'} by {abs(halved):.1f} nats"
-    return f"this is how to compute it. In digits {goes}; you guessed {guess}"
+    return f"this is how to compute it. In `digits` {goes}; you guessed {guess}"
 
 
 @exercise

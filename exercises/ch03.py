@@ -11,7 +11,7 @@ from exercises.checks import NotAttempted, dense_parts, exercise, expect, expect
 @exercise
 def steps_and_peak(steps, steps_before_the_peak):
     mistakes = [(600, "this is one epoch"), (480_000, "a step takes a batch, not an image")]
-    expect_near(steps, 4800, mistakes, "how many batches has an epoch, and how many epochs are there?", 1e-6)
+    expect_near(steps, 4800, mistakes, "how many batches in an epoch, and how many epochs?", 1e-6)
     mistakes = [(4800, "there it has fallen to zero"), (60, "a tenth of all steps, not of an epoch")]
     expect_near(steps_before_the_peak, 480, mistakes, "the rate climbs for a tenth of all steps", 1e-6)
 
@@ -25,12 +25,12 @@ def draws_that_are_fixed(guess, fixed_batches):
     batches = fixed_batches(np.copy(grey))
     if batches is ...:
         raise NotAttempted
-    expect(isinstance(batches, keras.utils.PyDataset), "return utils.BinarizedBatches, of images of your making")
+    expect(isinstance(batches, keras.utils.PyDataset), "return utils.BinarizedBatches of images you have made")
 
     def epoch(number):
         batches.set_epoch(number)
         images = np.concatenate([numbers(batches[n]) for n in range(len(batches))])
-        expect(images.shape == (60, 28, 28), f"an epoch should hold all 60 images, and has the shape {images.shape}")
+        expect(images.shape == (60, 28, 28), f"an epoch should hold all 60 images, but has the shape {images.shape}")
         return images.reshape(60, 784)
 
     first, second = epoch(0), epoch(1)
@@ -41,14 +41,14 @@ def draws_that_are_fixed(guess, fixed_batches):
     alike = np.abs(np.corrcoef(noise) - np.eye(60)).mean()
     expect(alike < 0.1, "each image should be drawn with random numbers of its own")
     same = np.array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
-    expect(same, "the second epoch draws other images than the first: the seed of BinarizedBatches does not stop that")
+    expect(same, "the second epoch draws new images: the seed of BinarizedBatches does not stop that")
     expect(not np.array_equal(first, second), "the order should still change from epoch to epoch")
     print("training a small model for 40 epochs on 2,000 images, both ways: about 20 seconds")
     x = utils.binarize(originals()[0][-1000:], seed=1)
     makes = (utils.BinarizedBatches, fixed_batches)
     vaes = (fitted(make_batches=make, images=2000, epochs=40) for make in makes)
     fresh, fixed = (vae.evaluate(x, verbose=0, return_dict=True)["loss"] for vae in vaes)
-    losses = f"on new images the loss is {fresh:.1f} nats binarised afresh and {fixed:.1f} binarised once"
+    losses = f"on new images the loss is {fresh:.1f} nats with fresh draws, {fixed:.1f} with fixed ones"
     return f"{losses}; you guessed a difference of {guess}"
 
 
@@ -94,4 +94,4 @@ def beta_vae(model_class):
     expect(steps[2].any(), "no gradient flows: use keras.ops, not NumPy")
     alike = [np.allclose(step, steps[2], rtol=1e-3, atol=1e-3 * np.abs(step).max()) for step in steps[:2]]
     expect(not alike[0], "beta changes the loss, but not its gradient")
-    expect(alike[1], "the gradient is not that of reconstruction + beta * KL: does it flow through all of both?")
+    expect(alike[1], "the gradient is not that of reconstruction + beta * KL: does it flow fully through both?")

@@ -25,7 +25,7 @@ from exercises.checks import (
 def without_kl_and_noise(it_can):
     it_can = one_of(it_can, ("reconstruct", "draw", "both", "neither"))
     expect(it_can not in ("draw", "both"), "what would make its latent codes look like samples from the prior?")
-    expect(it_can != "neither", "nothing stops it from keeping all about an image in its latent code")
+    expect(it_can != "neither", "nothing stops it from keeping all of an image in its latent code")
 
 
 @exercise
@@ -79,10 +79,10 @@ def conditional_vae(model_class, parts, draw):
     unlabelled = numbers(encoder([given[0], 0 * given[1]])[0])
     expect(not np.allclose(mean, unlabelled), "is the encoder told the label?")
     wanted = [numbers(part) for part in encoder(given)]
-    expect(np.allclose((mean, log_var), wanted), "after the logits call should return the encoder's mean and log_var")
+    expect(np.allclose((mean, log_var), wanted), "call should return the encoder's mean and log_var after the logits")
     z, label = np.split(logits.reshape(2000, 784)[:, : d + 10], [d], axis=1)
     expect(np.allclose(label, onehot[y_train[:2000]]), "is the decoder told the label?")
-    expect(not np.allclose(logits, again), "called twice, it gives the same: is z sampled?")
+    expect(not np.allclose(logits, again), "called twice, it repeats itself: is z sampled?")
     noise = (z - mean) / np.exp(0.5 * log_var)
     hint = "z should be sampled with the encoder's mean and log_var, as self.sampling does"
     expect(abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1, hint)

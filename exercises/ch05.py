@@ -36,6 +36,6 @@ def bound_for_every_k(bounds):
         ((np.cumsum(log_w, axis=1) / k).mean(axis=0), "this is the mean of logarithms, the ELBO, for every k"),
         ((np.log(k) - totals).mean(axis=0), "the bounds on log p(x) are asked for, not those on -log p(x)"),
     ]
-    hint = "for each image the logarithm of the mean of its first k weights, its columns; then the mean over images"
+    hint = "for each image the logarithm of the mean of its first k weights (columns); then the mean over images"
     found = ask(bounds, log_w, if_not_finite="there is a log 0 in it, or an e^-2000, which is 0: stay with logarithms")
     expect_near(found, (totals - np.log(k)).mean(axis=0), mistakes, hint, 3e-6)

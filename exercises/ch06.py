@@ -22,7 +22,7 @@ from exercises.checks import (
 @exercise
 def two_collapsed_models(times_as_large):
     mistakes = [(1, "their terms have the same ratio, but not the same size"), (1 / 784, "the other way round")]
-    hint = "reconstruction / 784 + KL, and reconstruction + 784 KL: by which factor do they differ?"
+    hint = "reconstruction / 784 + KL, and reconstruction + 784 KL: by what factor do they differ?"
     expect_near(times_as_large, 784, mistakes, hint)
 
 
@@ -64,7 +64,7 @@ def a_little_noise(guess, model_class):
     vae = fitted(model_class)
     mean, log_var = vae.encoder.predict(utils.binarize(originals()[2], seed=0), batch_size=1000, verbose=0)
     reported = f"the encoder reports standard deviations of {np.exp(0.5 * log_var).mean():.2f}"
-    return f"{reported}, your guess was {guess}; the means have one of {mean.std():.2f}"
+    return f"{reported}; you guessed {guess}; that of the means is {mean.std():.2f}"
 
 
 @exercise
@@ -88,8 +88,8 @@ def annealing(model_class):
     expect(straight, "it should climb from 0 to final in a straight line, and reach it after half of all steps")
     expect(not np.allclose(first, second), "the second epoch is like the first: count the steps of all epochs yourself")
     hint = f"after half of the steps beta should be final, here 10, and stay there; but then it is {second[0]:g}"
-    expect(np.allclose(second, 10, atol=1e-3), hint + (f", and at last {second[-1]:g}" if np.ptp(second) else ""))
-    expect(first[-1] > 8.9, f"just before half of the steps beta should be nearly final, here 10, and is {first[-1]:g}")
+    expect(np.allclose(second, 10, atol=1e-3), hint + (f", and finally {second[-1]:g}" if np.ptp(second) else ""))
+    expect(first[-1] > 8.9, f"just before halfway, beta should be nearly final, here 10, but is {first[-1]:g}")
 
 
 @exercise
@@ -105,7 +105,7 @@ def denoiser(model_class):
     expect((seen != x).any(), "the encoder sees the image as it is: flip its pixels first")
     expect(np.isin(seen, (0, 1)).all(), "the noise should flip pixels, 0 to 1 and 1 to 0, and nothing else")
     flips = (seen != x).reshape(2, 100, 784).astype(float)
-    expect_fresh(flips, "each pixel of each image should have a chance of its own, anew in every batch")
+    expect_fresh(flips, "each pixel of each image should be flipped independently, anew in every batch")
     for pixel, name in enumerate(("background", "ink")):
         share = np.mean(seen[x == pixel] != pixel)
         expect(abs(share - 0.1) < 0.01, f"of the pixels that are {name} {share:.0%} are flipped, and not 10 %")
@@ -123,7 +123,7 @@ def denoiser(model_class):
     off = np.mean(np.sum((logits > 0) != clean, axis=(1, 2)))
     nats = float(ops.mean(utils.reconstruction_loss(clean, logits)))
     expect(nats < 125, f"what is decoded costs {nats:.0f} nats when it is compared with images without noise")
-    return f"78 of the pixels were wrong, and {off:.0f} are when it is decoded, at a cost of {nats:.0f} nats"
+    return f"78 of the pixels were wrong, and {off:.0f} are after decoding, at a cost of {nats:.0f} nats"
 
 
 @exercise
@@ -140,7 +140,7 @@ def a_normal_for_each_class(draw):
     expect(z.shape == (10, 3000, 3), f"the shape should be (10, 3000, 3), but is {z.shape}")
     copied = set(map(tuple, codes)) & set(map(tuple, z.reshape(-1, 3).astype("float32")))
     expect(not copied, "these are latent codes of images: fit a normal distribution, and draw from that")
-    expect(len(np.unique(z.reshape(-1, 3), axis=0)) == 30_000, "some samples stand there twice")
+    expect(len(np.unique(z.reshape(-1, 3), axis=0)) == 30_000, "some samples occur twice")
     distances = []
     for digit in range(10):
         own, found = codes[labels == digit], z[digit]
@@ -150,7 +150,7 @@ def a_normal_for_each_class(draw):
         alike = np.allclose(found.var(axis=0), own.var(axis=0), atol=0.2 * scale)
         expect(alike, f"{does_not_have} the variances of that class")
         alike = np.allclose(np.cov(found.T), np.cov(own.T), atol=0.2 * scale)
-        expect(alike, "the dimensions of a class are correlated, the samples are not")
+        expect(alike, "dimensions of a class are correlated; the samples' are not")
         found = found - found.mean(axis=0)
         distances.append((found * np.linalg.solve(np.cov(own.T), found.T).T).sum(axis=1))
     expect(4 < np.var(distances) < 8, "the samples of a class should be normally distributed")

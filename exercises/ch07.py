@@ -14,7 +14,7 @@ def largest_estimate(nats):
 
 
 def covered(a, b, radius):
-    """Return the share of a, (n, d), with a point of b, (m, d), within the radius, which is a's or b's."""
+    """Return the share of a, (n, d), with a point of b, (m, d), within the radius given for a or for b."""
     return np.mean((np.linalg.norm(a[:, None] - b, axis=-1) <= radius).any(axis=1))
 
 
@@ -24,7 +24,7 @@ def coverage(guess, coverage):
     rng = np.random.default_rng(0)
     samples, real = rng.normal(size=(300, 3)) * (0.6, 1, 2), rng.normal(size=(200, 3))
     to_real, to_samples = (np.sort(np.linalg.norm(x[:, None] - x, axis=-1), axis=1) for x in (real, samples))
-    hint = "it should be the share of real digits in whose ball is a sample"
+    hint = "it should be the share of real digits whose ball holds a sample"
     for k in (5, 2):
         right = covered(real, samples, to_real[:, k, None])
         mistakes = [
@@ -57,7 +57,7 @@ def mixture_prior(log_prior):
     right = np.logaddexp.reduce(logs, axis=1) - np.log(7)
     mistakes = [
         (right + np.log(7), "the weights are 1 / K each, so that the density integrates to one"),
-        (logs.mean(axis=1), "this is the mean of logarithms, and the logarithm of a mean is asked for"),
+        (logs.mean(axis=1), "this is the mean of logarithms, but the logarithm of a mean is asked for"),
         (right + 2 * np.log(2 * np.pi), "a factor of 2 pi is missing in each dimension"),
     ]
     hint = "for each z the log-densities of all K Gaussians, then the logarithm of their mean"
@@ -84,4 +84,4 @@ def walk_through_noise(walk):
     hint = "noise of both ends with vae.flow, equal steps between, back with vae.from_noise, and decoded"
     expect_near(found, right, mistakes, hint, 5e-3)
     utils.show_digits(np.stack([straight, right]), row_labels=["straight", "through noise"], width=7)
-    return "above the straight line, below the walk through the noise"
+    return "above: the straight line; below: the walk through noise"

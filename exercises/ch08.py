@@ -75,7 +75,7 @@ def convolutional_decoder(build):
     parts = list(weighted_layers(decoder))
     expect(any("Conv" in type(layer).__name__ for layer in parts), "there is no convolution in it")
     dense = getattr(parts[-1], "units", 0) == 784
-    expect(not dense, "the pixels should come from convolutions, and its last layer is a dense one of 784 units")
+    expect(not dense, "the pixels should come from convolutions, but its last layer is a dense one of 784 units")
     weights = decoder.count_params()
     expect(
         weights <= 60_000, f"it has {weights:,} weights: let it begin with fewer channels, or without wide dense layers"
@@ -87,5 +87,5 @@ def convolutional_decoder(build):
     x = utils.binarize(originals()[2], seed=0)
     vaes = (fitted(), fitted(decoder=decoder))
     usual, own = (vae.evaluate(x, batch_size=500, verbose=0, return_dict=True)["loss"] for vae in vaes)
-    expect(own < usual, f"it reaches {own:.1f} nats, the dense one {usual:.1f}; has the last layer an activation?")
+    expect(own < usual, f"it reaches {own:.1f} nats, the dense one {usual:.1f}; does it end in an activation?")
     return f"it reaches {own:.1f} nats with {weights:,} weights, and the dense one {usual:.1f} with 201,984"

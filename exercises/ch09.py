@@ -25,7 +25,7 @@ def next_bfloat16(guess):
     steps = ops.convert_to_numpy(ops.cast(ops.cast(np.linspace(200, 204, 4001), "bfloat16"), "float32"))
     mistakes = [
         (200.5, "near 90 the step is 0.5; from 128 on it is twice that"),
-        (202, "200 has 8 binary digits before the point, and 8 is what there is"),
+        (202, "200 has 8 binary digits before the point, and 8 is all there is"),
     ]
     hint = "with 8 significant bits, how much is the last one worth between 128 and 256?"
     expect_near(guess, np.unique(steps)[1], mistakes, hint, 1e-5)

@@ -32,7 +32,7 @@ def expect(holds, hint):
 
 
 def numbers(answer, if_not_finite="some of the numbers are NaN or infinite"):
-    """Return an answer as a NumPy array of float64, and raise Wrong if it is none."""
+    """Return an answer as a NumPy array of float64, or raise Wrong if that fails."""
     if answer is ...:
         raise NotAttempted
     expect(answer is not None, "there is None where a result should be; does a function lack its return?")
@@ -47,7 +47,7 @@ def numbers(answer, if_not_finite="some of the numbers are NaN or infinite"):
 
 
 def ask(function, *arrays, **options):
-    """Return the numbers that a function makes of copies of arrays; of tensors, if it cannot do with NumPy's."""
+    """Return the numbers that a function makes of copies of arrays, or of tensors if NumPy's fail."""
     try:
         return numbers(function(*map(np.copy, arrays)), **options)
     except (Wrong, NotAttempted):
@@ -166,7 +166,7 @@ def batches_of_100(x):
 
 
 def dense_parts(latent_dim, units, mean_image=None):
-    """Return an encoder and a decoder like the series', whatever a reader has made of utils.build_vae."""
+    """Return an encoder and a decoder like the series', even if a reader has changed utils.build_vae."""
     pixels = keras.Input((28, 28))
     h = layers.Reshape((784,))(pixels if mean_image is None else pixels - mean_image)
     for _ in range(2):
@@ -182,7 +182,7 @@ def dense_parts(latent_dim, units, mean_image=None):
 
 @functools.cache
 def fitted(model_class=utils.VAE, decoder=None, make_batches=batches_of_100, images=20_000, epochs=3):
-    """Return a small model, model_class(encoder, decoder), trained on so many images; it may get another decoder."""
+    """Return a small model, model_class(encoder, decoder), trained on that many images; it may get another decoder."""
     batches = make_batches(np.copy(originals()[0][:images]))
     keras.utils.set_random_seed(0)
     encoder, usual = dense_parts(20, 200, originals()[0].mean(axis=0))

@@ -6,7 +6,7 @@ COUNT is the number of machines, INDEX runs from 0 to COUNT - 1, and HOST:PORT i
 on a disk that all of them share. If one machine dies, the others stop. Run the command on all of them again, and they
 resume after the last finished epoch.
 
-To try it, let COUNT processes on the processors of one machine play the machines:
+To try it, let COUNT processes on one machine's processors stand in for several:
 
     python several_machines.py --launch COUNT --backup FILE
 """
@@ -85,7 +85,7 @@ class Backup(keras.callbacks.Callback):
 
 
 def prepare(options):
-    """Return the batches and the backup; refuse what cannot work before any process waits for another."""
+    """Return the batches and the backup; refuse what cannot work, before any process waits."""
     if options.count > 1 and sys.platform == "win32":
         raise SystemExit("on Windows, JAX cannot connect several processes: use Linux, macOS or WSL")
     x_train = utils.load_mnist()[0][0][: options.images].astype("float32") / 255

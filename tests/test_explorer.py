@@ -192,7 +192,7 @@ def test_a_stroke_gives_a_distribution_samples_and_a_reconstruction(page):
     assert (grey(page, "#two .reconstruction") == 255).all()
     assert page.text_content("#two .kl-nats") == "–"
     empty_map = page.locator("#map").screenshot()
-    page.wait_for_function("$('status').textContent.startsWith('Drawn back nothing drawn yet')")
+    page.wait_for_function("$('status').textContent.startsWith('Decoded: nothing drawn yet')")
     page.evaluate("window.heard = []")
     listen = "new MutationObserver(() => heard.push($('status').textContent)).observe($('status'), {childList: true})"
     page.evaluate(listen)
@@ -200,7 +200,7 @@ def test_a_stroke_gives_a_distribution_samples_and_a_reconstruction(page):
     page.wait_for_function("heard.length > 0")
     what, cost, kl = (page.text_content(f"#two .{name}") for name in ("what", "reconstruction-nats", "kl-nats"))
     assert what == "from the drawing, placed among the 7s"
-    assert page.evaluate("heard") == [f"Drawn back {what}. The drawing: reconstruction {cost} nats, KL {kl} nats."]
+    assert page.evaluate("heard") == [f"Decoded: {what}. The drawing: reconstruction {cost} nats, KL {kl} nats."]
     assert page.locator("#map").screenshot() != empty_map
     assert grey(page, "#two .reconstruction").min() < 100
     assert len({grey(page, f"#two .samples canvas:nth-child({n})").tobytes() for n in range(1, 7)}) == 6

@@ -4,8 +4,8 @@
 
 Set KERAS_BACKEND to `jax` or `torch` to time Keras's other backends; the products are TensorFlow's on all of them.
 
-The network is that of `digits`, 784-500-500-32 and back. Things are timed in turns, after a round that is not counted,
-because it compiles; printed are the medians, of the time on the clock and of that of all processors, which other work
+The network is that of `digits`, 784-500-500-32 and back. They are timed in turn, after a round that is not counted,
+because it compiles; it prints the medians of the time on the clock and of that of all processors, which other work
 on the machine hardly changes. The matrix products alone, in one compiled function, without activations,
 losses or random numbers, are what no implementation can do without.
 
@@ -17,7 +17,7 @@ Training, one epoch of 60,000 images in batches of 250:
 
 Likelihood, 500 samples for each of 400 images:
 
-4. the products of the decoder alone, on as many codes at a time;
+4. the products of the decoder alone, on 2,500 codes at a time;
 5. ours: log_likelihood.
 """
 
@@ -113,7 +113,7 @@ def medians(runs, rounds):
 
 
 def report(seconds):
-    """Print each run's seconds, and how many times those of the products they are."""
+    """Print each run's seconds, and their ratio to those of the products."""
     products = seconds["matrix products alone"]
     for name, own in seconds.items():
         (clock, processors), times = own, own / products

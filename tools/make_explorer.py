@@ -19,7 +19,7 @@ import utils
 
 SOURCES = utils.ASSETS.parent / "docs" / "explorer"
 PAGE = utils.ASSETS / "explorer.html"
-# A weight is stored as a whole number of steps; so many of them make the root mean square of its column. Twice as many
+# A weight is stored as a whole number of steps; this many make the root mean square of its column. Twice as many
 # would halve the errors, and make the page half a megabyte larger.
 STEPS = 200
 OFFSET = 2**15  # see network.js
@@ -51,7 +51,7 @@ DECODER = ["decoder1", "decoder2", "logits"]
 def model(vae, x, blob):
     """Return what the page needs of a model: its layers, its active dimensions, and what a typical digit costs.
 
-    And the codes, (n, latent_dim), of x.
+    And return x's codes (n, latent_dim).
     """
     codes, log_var = vae.encoder.predict(x, batch_size=500, verbose=0)
     kl = 0.5 * (codes**2 + np.exp(log_var) - 1 - log_var)

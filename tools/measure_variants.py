@@ -1,16 +1,16 @@
-"""Train what notebooks 05, 07 and 08 compare beside their tables, and write the numbers to assets/variants.csv.
+"""Train the variants that notebooks 05, 07 and 08 compare, and write the numbers to assets/variants.csv.
 
     python tools/measure_variants.py
 
 "changes": what each change to the training bought, and "settings": other learning rates and batch sizes for `digits`.
 So that the test set chooses nothing, these are trained on the first 50,000 training images and judged on the other
 10,000. "seeds": the models `digits` and `digits_flow` with other seeds, trained on all 60,000 and judged on the test
-set: what is left to chance. "control": `benchmark` trained on as `benchmark_iwae` is, but on the ELBO. "convolutions":
+set: what is left to chance. "control": `benchmark` continued as `benchmark_iwae` is, but on the ELBO. "convolutions":
 `digits` and `digits_flow` with the networks of notebook 08. "shipped": `strongest` itself, as its bound takes too long
 for a notebook. Together they take about an hour and a half on two cores.
 
 Rows are written as they are finished. A row that is there is not measured again, so delete what you want measured
-again; a training that was interrupted goes on where it stopped.
+again; interrupted training resumes where it stopped.
 """
 
 import csv
@@ -76,7 +76,7 @@ def judge(vae, x_judged, samples):
         "minus_elbo": f"{vae.evaluate(x, batch_size=1000, verbose=0, return_dict=True)['loss']:.2f}",
         "nll": f"{-utils.log_likelihood(vae, x, samples, verbose=1).mean():.2f}",
         "samples": samples,
-        "active": "" if hasattr(vae, "flow") else np.sum(mean.var(axis=0) > 0.01),  # the threshold supposes N(0, I)
+        "active": "" if hasattr(vae, "flow") else np.sum(mean.var(axis=0) > 0.01),  # the threshold assumes N(0, I)
     }
 
 

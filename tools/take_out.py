@@ -14,7 +14,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def without_answer(source):
-    """Put ... in the place of each answer."""
+    """Put ... in place of each answer."""
 
     def emptied(answer):
         values = [f"{name} = ..." for name in re.findall(r"^(\w+) = ", answer[2], re.MULTILINE)]

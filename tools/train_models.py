@@ -3,7 +3,7 @@
 `digits` and `digits_2d` are trained in notebook 03. The others take half an hour on two cores, `benchmark` first,
 because two start from it; `strongest` takes 40 minutes more if the processor computes with bfloat16, else over an hour.
 They are written to outputs/models, or to assets/models with VAE_OUTPUTS=assets, and judged in notebooks 05, 07 and 08.
-Training that was interrupted goes on where it stopped.
+Interrupted training resumes where it stopped.
 """
 
 import sys
@@ -30,7 +30,7 @@ MODELS = {
 
 
 def shown_in(notebook, name, **names):
-    """Return the class or function that a cell of a notebook defines; names are what it needs beside utils."""
+    """Return the class or function that a cell of a notebook defines; names are what it needs besides utils."""
     (path,) = (utils.ASSETS.parent / "notebooks").glob(f"{notebook}_*.ipynb")
     sources = (cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
     (source,) = (source for source in sources if source.startswith((f"class {name}(", f"def {name}(")))
@@ -47,7 +47,7 @@ def set_precision(vae, policy):
 
 
 def fitted_flow(encoder, x, latent_dim, couplings=10, width=256, rounds=20):
-    """Fit a larger flow to the latent codes of an encoder, as notebook 07 does, with codes drawn anew in every round."""
+    """Fit a larger flow to the latent codes of an encoder, as notebook 07 does, drawing them anew in every round."""
     density = shown_in("07", "Density")(utils.Flow(latent_dim, couplings, width))
     schedule = utils.warmup_cosine(rounds * 4 * (len(x) // 500), peak=2e-3)
     density.compile(keras.optimizers.Adam(schedule), loss=lambda _, log_r: -keras.ops.mean(log_r))

@@ -156,7 +156,7 @@ function drawPad() {
     context.lineWidth = 6;
     context.strokeStyle = "white";
     context.fillStyle = "#c2410c";
-    const [words, y] = isBlank() ? ["Draw a digit here", PAD / 2] : ["Draw over me", PAD - 12];
+    const [words, y] = isBlank() ? ["Draw a digit here", PAD / 2] : ["Draw over it", PAD - 12];
     context.strokeText(words, PAD / 2, y);
     context.fillText(words, PAD / 2, y);
   }
@@ -229,7 +229,7 @@ function listenToPad() {
   for (let digit = 0; digit < 10; digit++) {
     const button = document.createElement("button");
     button.textContent = digit;
-    button.title = `Put a ${digit} of the test set here; once more, another.`;
+    button.title = `Show a test digit ${digit}; press again for another.`;
     button.addEventListener("click", () => testDigit(digit));
     $("digits").append(button);
   }
@@ -301,7 +301,7 @@ function announce() {
     const read = (selector) => part(from, selector).textContent;
     const numbers = `The drawing: reconstruction ${read(".reconstruction-nats")} nats, KL ${read(".kl-nats")} nats.`;
     const note = part(from, ".note").hidden ? "" : read(".note span");
-    return `Drawn back ${read(".what")}. ${panel.code ? numbers : ""} ${note}`.trim();
+    return `Decoded: ${read(".what")}. ${panel.code ? numbers : ""} ${note}`.trim();
   });
 }
 
@@ -575,7 +575,7 @@ function setWalk(line) {
 
 function setWalkTo(share) {
   $("walk").value = 100 * share;
-  $("walk").setAttribute("aria-valuetext", `${Math.round(100 * share)} percent of the way`);
+  $("walk").setAttribute("aria-valuetext", `${Math.round(100 * share)} per cent of the way`);
 }
 
 function along(share) {
@@ -763,7 +763,7 @@ function mix(share) {
   const [a, b] = [Math.cos((share * Math.PI) / 2), Math.sin((share * Math.PI) / 2)];
   fromNoise(noises[0].map((value, i) => a * value + b * noises.at(-1)[i]), $("between").querySelectorAll("canvas"));
   $("mix").value = 100 * share;
-  $("mix").setAttribute("aria-valuetext", `${Math.round(100 * share)} percent of the way`);
+  $("mix").setAttribute("aria-valuetext", `${Math.round(100 * share)} per cent of the way`);
 }
 
 function makeNoise() {
@@ -860,6 +860,6 @@ async function start() {
 }
 
 start().catch((error) => {
-  $("status").textContent = `This page needs a browser of 2023 or later: ${error.message}`;
+  $("status").textContent = `This page needs a browser from 2023 on: ${error.message}`;
   $("status").classList.add("trouble");
 });
