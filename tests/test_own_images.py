@@ -47,6 +47,17 @@ def test_pictures_of_every_kind_come_out_alike(pictures):
     np.testing.assert_allclose(in_colour[[0, 2, 3, 4, 5], 16, 16], [[1, 0, 0]] * 5, atol=0.1)
 
 
+def test_the_noise_of_a_camera_is_no_ink(tmp_path):
+    """One bright speck in the corner of a photograph would leave the reader with a digit of three pixels."""
+    sheet = np.full((400, 600), 200.0)
+    sheet[50:130, 80:110] = 40
+    noisy = sheet + np.random.default_rng(0).normal(0, 9, sheet.shape)
+    for name, pixels in ("clean", sheet), ("noisy", noisy):
+        Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(tmp_path / f"{name}.png")
+    clean, noisy = from_folder(tmp_path)
+    assert np.abs(noisy - clean).mean() < 0.1
+
+
 @pytest.mark.parametrize("kind", ["text", "blank", "cut", "folder"])
 def test_a_picture_that_cannot_be_used_is_named(pictures, kind):
     """In a folder of thousands a reader would not find the one that stops it."""
