@@ -262,7 +262,7 @@ def test_a_test_digit_can_be_chosen_again(page):
     draw(page, 5)
     choose(page, 3)
     assert page.evaluate("[...image]") == first
-    assert page.get_attribute("#digits [aria-pressed=true]", "title").startswith("Put a 3")
+    assert page.get_attribute("#digits [aria-pressed=true]", "title").startswith("Show a test digit 3")
     choose(page, 3)
     assert page.evaluate("[...image]") != first
 
