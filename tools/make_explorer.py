@@ -1,6 +1,7 @@
 """Make assets/explorer.html from docs/explorer/ and the weights in assets/models: python tools/make_explorer.py
 
-The page holds all it needs: three models, quantised, the codes of 2,000 test digits, and 80 test digits to begin with.
+The page holds all it needs: three models, quantised, the codes of 2,000 test digits, 80 test digits to begin with, and
+5,000 training digits, in black and white, to train on.
 """
 
 import base64
@@ -81,13 +82,18 @@ def hundredths(codes):
     return np.rint(100 * codes).astype("<i2").tobytes()
 
 
+def bits(x):
+    """Return grey images, binarised, as text with a bit for each pixel."""
+    return packed(np.packbits(utils.binarize(x, 0).astype("uint8").reshape(len(x), -1), axis=1).tobytes())
+
+
 def load(name):
     return utils.load_vae(name, utils.ASSETS)
 
 
 def page():
     """Return the page as text."""
-    _, (x_test, y_test) = utils.load_mnist()
+    (x_train, _), (x_test, y_test) = utils.load_mnist()
     x, blob = x_test.astype("float32") / 255, bytearray()
     models = {name: model(load(name), x, blob) for name in ("digits_2d", "digits")}
     (twin, codes), (main, main_codes) = models.values()
@@ -101,6 +107,11 @@ def page():
             "labels": y_test[::5].tolist(),
         },
         "digits": {"labels": y_test[chosen].tolist(), "images": packed(x_test[chosen].tobytes())},
+        "learning": {
+            "images": bits(x_train[:5000].astype("float32") / 255),
+            "test": bits(x[:500]),
+            "labels": y_test[:500].tolist(),
+        },
         "colours": [to_hex(colour) for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"][:10]],
     }
     parts = {

@@ -1,0 +1,256 @@
+"use strict";
+
+// The tab "Watch it learn": learner.js trains in a worker, and this shows what it reports.
+
+const PLANE = 450; // the plane's own coordinates
+const MEAN_IMAGE = 206; // nats, from notebook 01
+const USUAL = { beta: 1, noise: true, rate: 3e-3, average: false };
+const PRESETS = [
+  ["healthy", {}, "The codes fill the prior's circles, each class in its place.", "A healthy model"],
+  ["collapsed", { beta: 39 }, "All codes fall to the middle, and every place decodes to one smudge.", "Beta: too large"],
+  ["averaged", { average: true }, "The same collapse, at a loss below 1.", "The loss is averaged over the pixels"],
+  ["holes", { beta: 0.01 }, "The codes leave the circles, and few samples are digits.", "Beta: too small"],
+  ["no noise", { noise: false }, "The loss is too good, and the codes shrink.", "The noise is forgotten in training"],
+  ["too fast", { rate: 1 }, "The steps are too long: the loss soon is no number any more.", null],
+];
+
+let worker = null;
+let learned = null; // the last report
+let curve = []; // {steps, reconstruction, kl} of each report
+let learning = false;
+let rested = false; // while nobody looked
+let learnSeed = 1;
+let summary = null; // the timer of the next words for screen readers
+
+const betaOf = (position) => (position < 1 ? 0 : 10 ** ((position - 1) / 24.75 - 2)); // 0, and from 0.01 to 100
+const rateOf = (position) => 10 ** (position / 25 - 4); // from 1e-4 to 1
+const isNumber = ({ reconstruction, kl }) => Number.isFinite(reconstruction + kl);
+
+function levers() {
+  return {
+    beta: betaOf($("beta").value),
+    rate: rateOf($("rate").value),
+    noise: $("with-noise").checked,
+    average: $("average").checked,
+    units: Number($("units").value),
+  };
+}
+
+function changeLevers(preset) {
+  for (const name of ["beta", "rate"]) {
+    const value = String(Number(levers()[name].toPrecision(2)));
+    $(name).nextElementSibling.textContent = value;
+    $(name).setAttribute("aria-valuetext", value);
+  }
+  const chosen = PRESETS.find(([name]) => name === preset);
+  for (const button of $("presets").children) button.setAttribute("aria-pressed", button.textContent === preset);
+  $("watch").textContent = chosen ? chosen[2] : "";
+  const section = chosen?.[3];
+  $("explained").hidden = !section;
+  $("explained").textContent = section ? `Notebook 06: ${section}` : "";
+  // The notebooks are pages where the site is; a clone opens without them.
+  if (section && location.protocol.startsWith("http")) {
+    $("explained").href = `../notebooks/06_failure_modes.html#${section.replaceAll(" ", "-")}`;
+  }
+  worker?.postMessage({ levers: levers() });
+}
+
+function choosePreset(preset) {
+  const { beta, noise, rate, average } = { ...USUAL, ...PRESETS.find(([name]) => name === preset)[1] };
+  $("beta").value = 1 + 24.75 * (Math.log10(beta) + 2);
+  $("rate").value = 25 * (Math.log10(rate) + 4);
+  $("with-noise").checked = noise;
+  $("average").checked = average;
+  changeLevers(preset);
+  beginAnew();
+}
+
+function beginAnew() {
+  worker.postMessage({ anew: learnSeed });
+  setLearning(true);
+}
+
+function setLearning(on) {
+  learning = on;
+  $("learn-run").textContent = on ? "Pause" : "Go on";
+  worker.postMessage({ run: on });
+}
+
+function hear({ data: report }) {
+  learned = report;
+  if (report.steps) curve.push({ steps: report.steps, ...report.loss });
+  else curve = [];
+  if (learning && !report.running && report.steps) setLearning(false);
+  enable($("learn-run"), report.steps < STOP && (!report.steps || isNumber(report.loss)));
+  request("learn", drawLearning);
+  summary ||= setTimeout(() => {
+    summary = null;
+    if (shown === "learn") $("status").textContent = inWords();
+  }, 4000);
+}
+
+function inWords() {
+  const { steps, loss } = learned;
+  if (!steps) return "Nothing learned yet.";
+  const seen = `${steps} steps, ${(steps * BATCH).toLocaleString("en")} images`;
+  if (!isNumber(loss)) return `${seen}: the loss is no longer a number. Lower the learning rate, and begin anew.`;
+  const { beta, average } = levers();
+  const weighted = loss.reconstruction / (average ? PIXELS : 1) + beta * loss.kl;
+  return (
+    `${seen}: reconstruction ${loss.reconstruction.toFixed(1)} + KL ${loss.kl.toFixed(1)} nats per image` +
+    (beta === 1 && !average ? "." : `; the loss, with these levers, is ${weighted.toPrecision(3)}.`) +
+    (steps === STOP ? " It stops here, to spare the battery." : "")
+  );
+}
+
+function drawLearning() {
+  if (shown !== "learn") return;
+  $("learn-words").textContent = inWords();
+  const digit = (i) => Float32Array.from(learned.decoded.subarray(PIXELS * i, PIXELS * (i + 1)), (ink) => ink / 255);
+  $("in-out").querySelectorAll(".out").forEach((canvas, i) => paint(canvas, digit(TILES ** 2 + i)));
+  $("invented").childNodes.forEach((canvas, i) => paint(canvas, digit(TILES ** 2 + 8 + i)));
+  drawPlane();
+  drawCurve();
+}
+
+// What the decoder makes of TILES x TILES places, faint.
+function drawTiles(context) {
+  const canvas = newCanvas(28 * TILES);
+  const picture = canvas.getContext("2d").createImageData(28 * TILES, 28 * TILES);
+  for (let i = 0; i < PIXELS * TILES ** 2; i++) {
+    const [tile, pixel] = [Math.floor(i / PIXELS), i % PIXELS];
+    const row = 28 * Math.floor(tile / TILES) + Math.floor(pixel / 28);
+    const at = 4 * (28 * TILES * row + 28 * (tile % TILES) + (pixel % 28));
+    picture.data[at] = picture.data[at + 1] = picture.data[at + 2] = 255 - 0.3 * learned.decoded[i];
+    picture.data[at + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+  context.drawImage(canvas, 0, 0, PLANE, PLANE);
+}
+
+function drawPlane() {
+  const { codes, reach } = learned;
+  const context = $("plane").getContext("2d");
+  context.setTransform($("plane").width / PLANE, 0, 0, $("plane").width / PLANE, 0, 0);
+  drawTiles(context);
+  const scale = PLANE / (2 * reach);
+  context.strokeStyle = "#55595f";
+  context.lineWidth = 1;
+  for (const radius of [1, 2, 3]) {
+    context.beginPath();
+    context.arc(PLANE / 2, PLANE / 2, radius * scale, 0, 2 * Math.PI);
+    context.stroke();
+  }
+  const colours = classColours("#ffffff", "#1a1a1a");
+  const groups = colours.map(() => []);
+  data.learning.labels.forEach((label, i) => {
+    const place = [PLANE / 2 + scale * codes[2 * i], PLANE / 2 - scale * codes[2 * i + 1]];
+    groups[label].push(place);
+    context.fillStyle = colours[label];
+    context.beginPath();
+    context.arc(...place, 2.5, 0, 2 * Math.PI);
+    context.fill();
+  });
+  context.font = `bold ${20 * Math.max(1, PLANE / ($("plane").clientWidth || PLANE))}px system-ui, sans-serif`;
+  groups.forEach((group, label) => {
+    const median = [0, 1].map((axis) => group.map((place) => place[axis]).sort((a, b) => a - b)[group.length >> 1]);
+    context.fillStyle = colours[label];
+    write(context, label, ...median, "white");
+  });
+}
+
+// Both parts of the loss, one on the other, against the steps.
+function drawCurve() {
+  const context = $("curve").getContext("2d");
+  const [width, height, top] = [300, 150, 250];
+  context.setTransform($("curve").width / width, 0, 0, $("curve").height / height, 0, 0);
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  const last = Math.max(200, learned.steps);
+  const x = (steps) => 30 + ((width - 34) * steps) / last;
+  const y = (nats) => height - 14 - ((height - 18) * Math.min(top, nats)) / top;
+  const points = curve.filter(isNumber);
+  for (const withKl of [true, false]) {
+    context.beginPath();
+    context.moveTo(x(0), y(0));
+    for (const { steps, reconstruction, kl } of points) context.lineTo(x(steps), y(reconstruction + (withKl ? kl : 0)));
+    context.lineTo(x(points.at(-1)?.steps ?? 0), y(0));
+    context.fillStyle = withKl ? "#c2410c" : "#9ecae1";
+    context.fill();
+  }
+  context.fillStyle = "#1a1a1a";
+  context.fillRect(30, y(MEAN_IMAGE), width - 34, 1);
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (const nats of [0, 100, 200]) context.fillText(nats, 26, y(nats));
+  context.fillText("206, the mean image", width - 6, y(MEAN_IMAGE) - 8);
+  context.fillText(`${last} steps`, width - 4, height - 6);
+}
+
+// It begins when the tab is opened, and rests while the tab or the page is hidden.
+async function watchOrRest() {
+  const seen = shown === "learn" && !document.hidden;
+  if (seen && !worker) await startLearning();
+  else if (seen ? rested : learning) {
+    rested = !seen;
+    setLearning(seen);
+  }
+}
+
+async function startLearning() {
+  const code = ["network-code", "learner-code"].map((id) => $(id).textContent).join("\n").replaceAll('"use strict";', "");
+  worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  worker.onmessage = hear;
+  const uniform = seeded(1);
+  const noise = Float32Array.from({ length: 6 * LATENT }, () => normal(uniform));
+  const { images, test } = data.learning;
+  data.learning.images = await inflate(images);
+  data.learning.test = bits(await inflate(test));
+  worker.postMessage({ data: { bytes: data.learning.images, test: data.learning.test, noise } });
+  $("in-out").querySelectorAll(".in").forEach((canvas, i) => {
+    paint(canvas, data.learning.test.subarray(PIXELS * i, PIXELS * (i + 1)));
+  });
+  choosePreset("healthy");
+}
+
+function makeDigits(id, count, what) {
+  for (let i = 1; i <= count; i++) {
+    const canvas = newCanvas(28);
+    canvas.className = `digit ${what.split(" ").at(-1)}`;
+    canvas.role = "img";
+    canvas.ariaLabel = `${what}, number ${i}`;
+    $(id).append(canvas);
+  }
+}
+
+function listenToLearning() {
+  makeDigits("in-out", 8, "Test digit in");
+  makeDigits("in-out", 8, "Test digit out");
+  makeDigits("invented", 6, "Sample from noise");
+  for (const [name, , words] of PRESETS) {
+    const button = document.createElement("button");
+    button.textContent = name;
+    button.title = words;
+    button.addEventListener("click", () => choosePreset(name));
+    $("presets").append(button);
+  }
+  for (const id of ["beta", "rate", "with-noise", "average"]) $(id).addEventListener("input", () => changeLevers());
+  $("units").addEventListener("change", () => {
+    changeLevers();
+    beginAnew();
+  });
+  $("learn-run").addEventListener("click", (event) => {
+    if (event.target.getAttribute("aria-disabled") !== "true") setLearning(!learning);
+  });
+  $("learn-step").addEventListener("click", () => {
+    setLearning(false);
+    worker.postMessage({ step: true });
+  });
+  $("learn-anew").addEventListener("click", () => {
+    learnSeed++;
+    beginAnew();
+  });
+  document.addEventListener("visibilitychange", watchOrRest);
+  changeLevers();
+}

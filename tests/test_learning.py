@@ -1,0 +1,187 @@
+"""The explorer's "Watch it learn": its training in JavaScript, against Keras, and the tab in a real browser."""
+
+import keras
+import make_explorer as make
+import numpy as np
+import pytest
+from browser import browser, show  # noqa: F401  a fixture
+from keras import layers, ops
+from test_explorer import READY, faults
+
+import utils
+
+pytestmark = pytest.mark.slow
+UNITS, NAMES = 16, ("encoder", "mean", "logVar", "decoder", "logits")
+LEARNER = """([seed, units, mean]) => {
+    window.learner = new Learner({ units, meanImage: Float32Array.from(mean), seed });
+}"""
+
+
+class Levers(utils.VAE):
+    """What the page trains, in Keras."""
+
+    beta, average, noise = 1.0, False, None
+
+    def call(self, x, training=None):
+        mean, log_var = self.encoder(x)
+        noise = ops.convert_to_tensor(self.noise) if self.noise is not None else keras.random.normal(ops.shape(mean))
+        return self.decoder(mean + ops.exp(0.5 * log_var) * noise), mean, log_var
+
+    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
+        logits, mean, log_var = y_pred
+        reconstruction = ops.mean(utils.reconstruction_loss(x, logits))
+        kl = ops.mean(utils.kl_divergence(mean, log_var))
+        self.reconstruction.update_state(reconstruction)
+        self.kl.update_state(kl)
+        return reconstruction / (784 if self.average else 1) + self.beta * kl
+
+
+@pytest.fixture(scope="module")
+def x():
+    return utils.binarize(utils.load_mnist()[0][0][:5000] / 255, 0)
+
+
+@pytest.fixture(scope="module")
+def page(browser):  # noqa: F811
+    page = show(browser, make.PAGE, READY, reduced_motion="reduce")
+    yield page
+    assert faults(page) == []
+    page.close()
+
+
+def in_keras(x, **levers):
+    keras.utils.set_random_seed(0)
+    pixels, z = keras.Input((28, 28)), keras.Input((2,))
+    h = layers.Dense(UNITS, "relu")(layers.Flatten()(pixels))
+    encoder = keras.Model(pixels, [layers.Dense(2)(h), layers.Dense(2)(h)])
+    logits = layers.Dense(784)(layers.Dense(UNITS, "relu")(z))
+    vae = Levers(encoder, keras.Model(z, layers.Reshape((28, 28))(logits)))
+    rate = levers.pop("rate", 3e-3)
+    for name, value in levers.items():
+        setattr(vae, name, value)
+    vae.compile(keras.optimizers.Adam(rate), run_eagerly=False)
+    vae.decoder.layers[-2].bias.assign(utils.logit(x.mean(axis=0)).ravel())
+    return vae
+
+
+def weights(page):
+    """Return the page's weights and biases, in the order of Keras."""
+    script = "NAMES.map((name) => ['weights', 'bias'].map((kind) => Array.from(learner.layers[name][kind])))"
+    return [np.array(each) for pair in page.evaluate(script.replace("NAMES", str(list(NAMES)))) for each in pair]
+
+
+@pytest.mark.parametrize(
+    "levers",
+    [{"beta": 1.0}, {"beta": 39.0, "average": True}, {"beta": 0.01, "noise": np.zeros((64, 2), "float32")}],
+    ids=["healthy", "averaged, beta 39", "no noise, beta 0.01"],
+)
+def test_a_step_is_the_one_of_keras(page, x, levers):
+    """The page would show a model learn that nobody else could make learn in this way."""
+    rng = np.random.default_rng(0)
+    noise = levers.setdefault("noise", rng.standard_normal((64, 2), dtype="float32"))
+    vae, batch = in_keras(x, rate=3e-4, **levers), x[:64]
+    page.evaluate(LEARNER, [1, UNITS, x.mean(axis=0).ravel().tolist()])
+    start = [weight + 0.05 * rng.standard_normal(weight.shape, dtype="float32") for weight in vae.get_weights()]
+    vae.set_weights(start)
+    page.evaluate(
+        "([names, values]) => names.forEach((name, i) => ['weights', 'bias'].forEach((kind, j) =>"
+        " learner.layers[name][kind].set(values[2 * i + j])))",
+        [list(NAMES), [weight.ravel().tolist() for weight in start]],
+    )
+    loss = page.evaluate(
+        "([x, noise, levers]) => learner.step(Float32Array.from(x), Float32Array.from(noise), levers)",
+        [
+            batch.ravel().tolist(),
+            noise.ravel().tolist(),
+            {"beta": levers["beta"], "rate": 3e-4, "average": levers.get("average", False)},
+        ],
+    )
+    found = vae.train_on_batch(batch, return_dict=True)
+    for part in ("reconstruction", "kl"):
+        assert loss[part] == pytest.approx(float(found[part]), rel=1e-4)
+    for ours, theirs, before in zip(weights(page), vae.get_weights(), start, strict=True):
+        # Where a gradient is as small as its rounding error, Adam still steps, so a few may be further apart.
+        np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, atol=1e-4)
+        assert np.mean(np.abs(ours.reshape(theirs.shape) - theirs) < 1e-6) > 0.99
+        assert np.abs(theirs - before).max() > 2e-4, "the step changes each of the arrays"
+
+
+def learn(page, x, steps, **levers):
+    """Train in the page, and return the parts of the loss, averaged over the last 200 steps."""
+    page.evaluate(LEARNER, [1, UNITS, x.mean(axis=0).ravel().tolist()])
+    return page.evaluate(
+        """([steps, levers]) => {
+            const images = bits(data.learning.images);
+            const last = { reconstruction: 0, kl: 0 };
+            for (let i = 0; i < steps; i++) {
+                const noise = Float32Array.from({ length: 2 * BATCH }, () => normal(learner.uniform));
+                const loss = learner.step(draw(images, BATCH, learner.uniform), noise, levers);
+                if (i >= steps - 200) for (const part in last) last[part] += loss[part] / 200;
+            }
+            return last;
+        }""",
+        [steps, {"beta": 1, "rate": 3e-3, "average": False} | levers],
+    )
+
+
+@pytest.fixture(scope="module")
+def opened(page):
+    page.click("#tab-learn")
+    page.wait_for_function("learned?.steps > 20", timeout=60_000)
+    page.evaluate("setLearning(false)")
+    return page
+
+
+def test_it_learns_as_much_as_keras(opened, x):
+    """The map would be that of a worse model than a student's own."""
+    found, vae = learn(opened, x, 2000), in_keras(x)
+    vae.fit(x, batch_size=64, epochs=2000 * 64 // 5000, verbose=0)
+    losses = [
+        float(vae.fit(x, batch_size=64, epochs=1, verbose=0).history[part][0]) for part in ("reconstruction", "kl")
+    ]
+    assert sum(found.values()) == pytest.approx(sum(losses), rel=0.02)
+
+
+def test_a_beta_of_39_collapses(opened, x):
+    """The preset would show something other than the failure it is named after."""
+    assert learn(opened, x, 400, beta=39)["kl"] < 0.1
+    assert learn(opened, x, 400)["kl"] > 2
+
+
+def test_what_is_no_number_is_said_to_be_none_and_anew_recovers(opened):
+    """The class would wait for a picture that never changes again."""
+    opened.click("#presets button:text-is('too fast')")
+    opened.wait_for_function("$('learn-words').textContent.includes('no longer a number')", timeout=60_000)
+    opened.click("#presets button:text-is('healthy')")
+    opened.wait_for_function("learned.steps > 20 && Number.isFinite(learned.loss.kl)", timeout=60_000)
+
+
+def test_it_rests_where_nobody_looks(opened):
+    """A page that is left open would drain the battery of a phone."""
+    opened.click("#tab-two")
+    opened.wait_for_function("!learning")
+    before = opened.evaluate("learned.steps")
+    opened.wait_for_timeout(500)
+    assert opened.evaluate("learned.steps") - before <= 10
+    opened.click("#tab-learn")
+    opened.wait_for_function(f"learned.steps > {before + 20}", timeout=60_000)
+    opened.click("#learn-run")
+    opened.wait_for_function("!learning")
+
+
+def test_it_stops_by_itself(opened):
+    """A page that is left open would drain the battery of a phone."""
+    stopped = opened.evaluate(
+        """async () => {
+            const code = $("network-code").textContent + $("learner-code").textContent;
+            const short = code.replaceAll('"use strict";', "").replace("STOP = 5000", "STOP = 30");
+            const worker = new Worker(URL.createObjectURL(new Blob([short])));
+            const { images, test } = data.learning;
+            worker.postMessage({ data: { bytes: images, test, noise: new Float32Array(12) }, levers: levers(),
+                anew: 1, run: true });
+            return new Promise((done) => {
+                worker.onmessage = ({ data: { steps, running } }) => steps && !running && done(steps);
+            });
+        }"""
+    )
+    assert stopped == 30
