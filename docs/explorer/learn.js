@@ -21,6 +21,7 @@ let learning = false;
 let rested = false; // while nobody looked
 let learnSeed = 1;
 let summary = null; // the timer of the next words for screen readers
+let shades = null; // the classes' colours on white
 
 const betaOf = (position) => (position < 1 ? 0 : 10 ** ((position - 1) / 24.75 - 2)); // 0, and from 0.01 to 100
 const rateOf = (position) => 10 ** (position / 25 - 4); // from 1e-4 to 1
@@ -141,12 +142,12 @@ function drawPlane() {
     context.arc(PLANE / 2, PLANE / 2, radius * scale, 0, 2 * Math.PI);
     context.stroke();
   }
-  const colours = classColours("#ffffff", "#1a1a1a");
-  const groups = colours.map(() => []);
+  shades ||= classColours("white", "#1a1a1a");
+  const groups = shades.map(() => []);
   data.learning.labels.forEach((label, i) => {
     const place = [PLANE / 2 + scale * codes[2 * i], PLANE / 2 - scale * codes[2 * i + 1]];
     groups[label].push(place);
-    context.fillStyle = colours[label];
+    context.fillStyle = shades[label];
     context.beginPath();
     context.arc(...place, 2.5, 0, 2 * Math.PI);
     context.fill();
@@ -154,7 +155,7 @@ function drawPlane() {
   context.font = `bold ${20 * Math.max(1, PLANE / ($("plane").clientWidth || PLANE))}px system-ui, sans-serif`;
   groups.forEach((group, label) => {
     const median = [0, 1].map((axis) => group.map((place) => place[axis]).sort((a, b) => a - b)[group.length >> 1]);
-    context.fillStyle = colours[label];
+    context.fillStyle = shades[label];
     write(context, label, ...median, "white");
   });
 }
