@@ -6,12 +6,12 @@ const PLANE = 450; // the plane's own coordinates
 const MEAN_IMAGE = 206; // nats, from notebook 01
 const USUAL = { beta: 1, noise: true, rate: 3e-3, average: false };
 const PRESETS = [
-  ["healthy", {}, "The codes fill the prior's circles, each class in its place.", "A healthy model"],
-  ["collapsed", { beta: 39 }, "All codes fall to the middle, and every place decodes to one smudge.", "Beta: too large"],
+  ["healthy", {}, "The codes spread over the prior's circles; similar digits share a place.", "A healthy model"],
+  ["collapsed", { beta: 39 }, "All codes fall to the middle; every point decodes to the same smudge.", "Beta: too large"],
   ["averaged", { average: true }, "The same collapse, at a loss below 1.", "The loss is averaged over the pixels"],
-  ["holes", { beta: 0.01 }, "The codes leave the circles, and few samples are digits.", "Beta: too small"],
-  ["no noise", { noise: false }, "The loss is too good, and the codes shrink.", "The noise is forgotten in training"],
-  ["too fast", { rate: 1 }, "The steps are too long: the loss soon is no number any more.", null],
+  ["holes", { beta: 0.01 }, "The codes leave the circles, so samples from the prior look alike.", "Beta: too small"],
+  ["no noise", { noise: false }, "The codes shrink. Tick the noise again: the loss jumps.", "The noise is forgotten in training"],
+  ["too fast", { rate: 1 }, "Within a few steps the loss is NaN.", null],
 ];
 
 let worker = null;
@@ -73,7 +73,7 @@ function beginAnew() {
 
 function setLearning(on) {
   learning = on;
-  $("learn-run").textContent = on ? "Pause" : "Go on";
+  $("learn-run").textContent = on ? "Pause" : "Resume";
   worker.postMessage({ run: on });
 }
 
@@ -94,13 +94,14 @@ function inWords() {
   const { steps, loss } = learned;
   if (!steps) return "Nothing learned yet.";
   const seen = `${steps} steps, ${(steps * BATCH).toLocaleString("en")} images`;
-  if (!isNumber(loss)) return `${seen}: the loss is no longer a number. Lower the learning rate, and begin anew.`;
+  if (!isNumber(loss)) return `${seen}: the loss is NaN. Lower the learning rate, and press Restart.`;
   const { beta, average } = levers();
   const weighted = loss.reconstruction / (average ? PIXELS : 1) + beta * loss.kl;
+  const minimised = `; minimised: reconstruction${average ? " / 784" : ""} + ${Number(beta.toPrecision(2))} KL = `;
   return (
     `${seen}: reconstruction ${loss.reconstruction.toFixed(1)} + KL ${loss.kl.toFixed(1)} nats per image` +
-    (beta === 1 && !average ? "." : `; the loss, with these levers, is ${weighted.toPrecision(3)}.`) +
-    (steps === STOP ? " It stops here, to spare the battery." : "")
+    (beta === 1 && !average ? "." : `${minimised}${weighted.toPrecision(3)}.`) +
+    (steps === STOP ? " Training stops here, to save battery." : "")
   );
 }
 
@@ -153,11 +154,15 @@ function drawPlane() {
     context.fill();
   });
   context.font = `bold ${20 * Math.max(1, PLANE / ($("plane").clientWidth || PLANE))}px system-ui, sans-serif`;
+  const named = []; // where classes coincide, one of them is named
   groups.forEach((group, label) => {
     const median = [0, 1].map((axis) => group.map((place) => place[axis]).sort((a, b) => a - b)[group.length >> 1]);
+    if (named.some((other) => squaredDistance(other, median) < 100)) return;
+    named.push(median);
     context.fillStyle = shades[label];
     write(context, label, ...median, "white");
   });
+  $("view").textContent = `From −${reach} to ${reach}.`;
 }
 
 // Both parts of the loss, one on the other, against the steps.
@@ -248,10 +253,7 @@ function listenToLearning() {
     setLearning(false);
     worker.postMessage({ step: true });
   });
-  $("learn-anew").addEventListener("click", () => {
-    learnSeed++;
-    beginAnew();
-  });
+  $("learn-anew").addEventListener("click", () => ++learnSeed && beginAnew());
   document.addEventListener("visibilitychange", watchOrRest);
   changeLevers();
 }

@@ -225,10 +225,7 @@ if (typeof document === "undefined") {
       running = on && learner.steps < STOP;
       if (running) work();
     },
-    step() {
-      step();
-      report();
-    },
+    step: () => (step(), report()),
   };
   onmessage = ({ data }) => {
     for (const [name, value] of Object.entries(data)) commands[name](value);
