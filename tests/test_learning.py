@@ -2,6 +2,7 @@
 
 import keras
 import make_explorer as make
+import nbformat
 import numpy as np
 import pytest
 from browser import browser, show  # noqa: F401  a fixture
@@ -154,6 +155,16 @@ def test_a_loss_that_is_no_number_is_reported_and_a_restart_recovers(opened):
     opened.wait_for_function("$('learn-words').textContent.includes('NaN')", timeout=60_000)
     opened.click("#presets button:text-is('healthy')")
     opened.wait_for_function("learned.steps > 20 && Number.isFinite(learned.loss.kl)", timeout=60_000)
+
+
+def test_presets_lead_to_their_sections(page):
+    """A link of the page would end at the top of notebook 06, or name a section that is gone."""
+    (notebook,) = (utils.ASSETS.parent / "notebooks").glob("06_*.ipynb")
+    text = "\n".join(cell.source for cell in nbformat.read(notebook, as_version=4).cells)
+    sections = page.evaluate("PRESETS.map(([, , , section]) => section).filter(Boolean)")
+    assert len(sections) == 5
+    for section in sections:
+        assert f"## {section}\n" in text
 
 
 def test_it_rests_where_nobody_looks(opened):

@@ -51,7 +51,7 @@ function changeLevers(preset) {
   $("explained").textContent = section ? `Notebook 06: ${section}` : "";
   // The notebooks are pages where the site is; a clone opens without them.
   if (section && location.protocol.startsWith("http")) {
-    $("explained").href = `../notebooks/06_failure_modes.html#${section.replaceAll(" ", "-")}`;
+    $("explained").href = `../notebooks/06_failure_modes.html#${section.toLowerCase().replace(/\W+/g, "-")}`;
   }
   worker?.postMessage({ levers: levers() });
 }
