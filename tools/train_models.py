@@ -82,7 +82,7 @@ def train(name, latent_dim, epochs, weight_decay=None, start=None, peak=4e-3, wi
         plain = vae = utils.build_vae(latent_dim, mean_image=x_train.mean(axis=0))
     if start:
         plain.set_weights(utils.load_vae(start).get_weights())
-    if name.endswith("flow") or name == "strongest":
+    if name.endswith("flow") or width:
         vae = utils.FlowVAE(plain.encoder, plain.decoder, utils.Flow(latent_dim))
     if name.endswith("iwae"):
         vae = shown_in("05", "IWAE")(plain.encoder, plain.decoder)

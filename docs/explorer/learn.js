@@ -218,6 +218,7 @@ async function startLearning() {
     paint(canvas, data.learning.test.subarray(PIXELS * i, PIXELS * (i + 1)));
   });
   choosePreset("healthy");
+  watchOrRest(); // somebody may have left already
 }
 
 function makeDigits(id, count, what) {

@@ -169,7 +169,7 @@ const TILES = 10; // the decoded plane is TILES x TILES digits
 const BATCH = 64;
 
 if (typeof document === "undefined") {
-  let images, test, noise, learner, running, timer;
+  let images, meanImage, test, noise, learner, running, timer;
   let levers = {};
   let sums = { reconstruction: 0, kl: 0, steps: 0 };
 
@@ -211,12 +211,11 @@ if (typeof document === "undefined") {
     data({ bytes, ...given }) {
       ({ test, noise } = given);
       images = bits(bytes);
+      meanImage = new Float32Array(PIXELS);
+      images.forEach((bit, i) => (meanImage[i % PIXELS] += (bit * PIXELS) / images.length));
     },
     levers: (given) => (levers = given),
     anew(seed) {
-      const count = images.length / PIXELS;
-      const meanImage = new Float32Array(PIXELS);
-      images.forEach((bit, i) => (meanImage[i % PIXELS] += bit / count));
       learner = new Learner({ units: levers.units, meanImage, seed });
       report();
     },
