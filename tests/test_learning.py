@@ -146,18 +146,26 @@ def test_a_loss_that_is_no_number_is_reported_and_a_restart_recovers(opened):
     """The class would wait for a picture that never changes again."""
     opened.click("#presets button:text-is('too fast')")
     opened.wait_for_function("$('learn-words').textContent.includes('NaN')", timeout=60_000)
-    opened.click("#presets button:text-is('healthy')")
+    opened.click("#healthy")
     opened.wait_for_function("learned.steps > 20 && Number.isFinite(learned.loss.kl)", timeout=60_000)
 
 
 def test_presets_lead_to_their_sections(page):
-    """A link of the page would end at the top of notebook 06, or name a section that is gone."""
-    (notebook,) = (utils.ASSETS.parent / "notebooks").glob("06_*.ipynb")
-    text = "\n".join(cell.source for cell in nbformat.read(notebook, as_version=4).cells)
-    sections = page.evaluate("PRESETS.map(([, , , section]) => section).filter(Boolean)")
-    assert len(sections) == 5
-    for section in sections:
-        assert f"## {section}\n" in text
+    """A link of the page would end at the top of a notebook, or name a section that is gone."""
+    presets = page.evaluate("Array.from($('presets').children, ({ dataset }) => [dataset.notebook, dataset.section])")
+    assert len(presets) == 6
+    for notebook, section in presets:
+        path = utils.ASSETS.parent / "notebooks" / f"{notebook}.ipynb"
+        assert f"## {section}" in [cell.source.split("\n")[0] for cell in nbformat.read(path, as_version=4).cells]
+
+
+def test_the_healthy_run_stays_to_compare_with(opened):
+    """The class would judge a broken model without the one that it should be like."""
+    opened.click("#healthy")
+    opened.wait_for_function("healthy.length > 5", timeout=60_000)
+    opened.click("#presets button:text-is('collapsed')")
+    opened.wait_for_function("curve.length > 5 && curve.at(-1).kl < 1", timeout=60_000)
+    assert opened.evaluate("healthy.at(-1).kl > 1 && healthy.length > 5 && healthy !== curve")
 
 
 def test_it_rests_where_nobody_looks(opened):

@@ -83,6 +83,14 @@ function newCanvas(side) {
   return canvas;
 }
 
+function newDigit(name, kind = "") {
+  const canvas = newCanvas(28);
+  canvas.className = `digit ${kind}`;
+  canvas.role = "img";
+  canvas.ariaLabel = name;
+  return canvas;
+}
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

@@ -5,26 +5,23 @@
 const PLANE = 450; // the plane's own coordinates
 const MEAN_IMAGE = 206; // nats, from notebook 01
 const USUAL = { beta: 1, noise: true, rate: 3e-3, average: false };
-const PRESETS = [
-  ["healthy", {}, "The codes spread over the prior's circles; similar digits share a place.", "A healthy model"],
-  ["collapsed", { beta: 39 }, "All codes fall to the middle; every point decodes to the same smudge.", "Beta: too large"],
-  ["averaged", { average: true }, "The same collapse, at a loss below 1.", "The loss is averaged over the pixels"],
-  ["holes", { beta: 0.01 }, "The codes leave the circles, so samples from the prior look alike.", "Beta: too small"],
-  ["no noise", { noise: false }, "The codes shrink. Tick the noise again: the loss jumps.", "The noise is forgotten in training"],
-  ["too fast", { rate: 1 }, "Within a few steps the loss is NaN.", null],
-];
-
 let worker = null;
 let learned = null; // the last report
 let curve = []; // {steps, reconstruction, kl} of each report
+let healthy = []; // the curve of the longest run of this preset
+let chosen = null; // the preset's button
+let waiting = false; // for the first report of a new run
 let learning = false;
 let rested = false; // while nobody looked
 let learnSeed = 1;
 let summary = null; // the timer of the next words for screen readers
 let shades = null; // the classes' colours on white
 
-const betaOf = (position) => (position < 1 ? 0 : 10 ** ((position - 1) / 24.75 - 2)); // 0, and from 0.01 to 100
-const rateOf = (position) => 10 ** (position / 25 - 4); // from 1e-4 to 1
+// Of positions on sliders, and back: beta is 0, and from 0.01 to 100; the rate from 1e-4 to 1.
+const betaOf = (position) => (position < 1 ? 0 : 10 ** ((position - 1) / 24.75 - 2));
+const ofBeta = (beta) => 1 + 24.75 * (Math.log10(beta) + 2);
+const rateOf = (position) => 10 ** (position / 25 - 4);
+const ofRate = (rate) => 25 * (Math.log10(rate) + 4);
 const isNumber = ({ reconstruction, kl }) => Number.isFinite(reconstruction + kl);
 
 function levers() {
@@ -43,23 +40,23 @@ function changeLevers(preset) {
     $(name).nextElementSibling.textContent = value;
     $(name).setAttribute("aria-valuetext", value);
   }
-  const chosen = PRESETS.find(([name]) => name === preset);
-  for (const button of $("presets").children) button.setAttribute("aria-pressed", button.textContent === preset);
-  $("watch").textContent = chosen ? chosen[2] : "";
-  const section = chosen?.[3];
-  $("explained").hidden = !section;
-  $("explained").textContent = section ? `Notebook 06: ${section}` : "";
+  chosen = preset;
+  curve = [...curve]; // what follows is not the healthy run's
+  for (const button of $("presets").children) button.setAttribute("aria-pressed", button === preset);
+  worker?.postMessage({ levers: levers() });
+  $("watch").textContent = preset ? preset.title : "";
+  const { notebook, section } = preset ? preset.dataset : {};
+  $("explained").textContent = section ? `Notebook ${notebook.slice(0, 2)}: ${section}` : "";
   // The notebooks are pages where the site is; a clone opens without them.
   if (section && location.protocol.startsWith("http")) {
-    $("explained").href = `../notebooks/06_failure_modes.html#${section.toLowerCase().replace(/\W+/g, "-")}`;
+    $("explained").href = `../notebooks/${notebook}.html#${section.toLowerCase().replace(/\W+/g, "-")}`;
   }
-  worker?.postMessage({ levers: levers() });
 }
 
 function choosePreset(preset) {
-  const { beta, noise, rate, average } = { ...USUAL, ...PRESETS.find(([name]) => name === preset)[1] };
-  $("beta").value = 1 + 24.75 * (Math.log10(beta) + 2);
-  $("rate").value = 25 * (Math.log10(rate) + 4);
+  const { beta, noise, rate, average } = { ...USUAL, ...JSON.parse(preset.dataset.levers) };
+  $("beta").value = ofBeta(beta);
+  $("rate").value = ofRate(rate);
   $("with-noise").checked = noise;
   $("average").checked = average;
   changeLevers(preset);
@@ -67,6 +64,7 @@ function choosePreset(preset) {
 }
 
 function beginAnew() {
+  waiting = true;
   worker.postMessage({ anew: learnSeed });
   setLearning(true);
 }
@@ -78,9 +76,12 @@ function setLearning(on) {
 }
 
 function hear({ data: report }) {
+  waiting &&= report.steps > 0;
+  if (waiting) return;
   learned = report;
   if (report.steps) curve.push({ steps: report.steps, ...report.loss });
   else curve = [];
+  if (chosen === $("healthy") && curve.length > healthy.length) healthy = curve;
   if (learning && !report.running && report.steps) setLearning(false);
   enable($("learn-run"), report.steps < STOP && (!report.steps || isNumber(report.loss)));
   request("learn", drawLearning);
@@ -154,14 +155,17 @@ function drawPlane() {
     context.fill();
   });
   context.font = `bold ${20 * Math.max(1, PLANE / ($("plane").clientWidth || PLANE))}px system-ui, sans-serif`;
-  const named = []; // where classes coincide, one of them is named
+  const named = []; // classes that coincide are named together
   groups.forEach((group, label) => {
     const median = [0, 1].map((axis) => group.map((place) => place[axis]).sort((a, b) => a - b)[group.length >> 1]);
-    if (named.some((other) => squaredDistance(other, median) < 100)) return;
-    named.push(median);
-    context.fillStyle = shades[label];
-    write(context, label, ...median, "white");
+    const same = named.find(({ place }) => squaredDistance(place, median) < 100);
+    if (same) same.name += label;
+    else named.push({ place: median, name: `${label}` });
   });
+  for (const { place, name } of named) {
+    context.fillStyle = shades[name] || "#1a1a1a";
+    write(context, name, ...place, "white");
+  }
   $("view").textContent = `From −${reach} to ${reach}.`;
 }
 
@@ -184,6 +188,14 @@ function drawCurve() {
     context.fillStyle = withKl ? "#c2410c" : "#9ecae1";
     context.fill();
   }
+  context.beginPath();
+  if (curve !== healthy) {
+    for (const { steps, reconstruction, kl } of healthy.filter(({ steps }) => steps <= last)) {
+      context.lineTo(x(steps), y(reconstruction + kl));
+    }
+  }
+  context.setLineDash([4, 2]);
+  context.stroke();
   context.fillStyle = "#1a1a1a";
   context.fillRect(30, y(MEAN_IMAGE), width - 34, 1);
   context.font = "11px system-ui, sans-serif";
@@ -192,6 +204,7 @@ function drawCurve() {
   for (const nats of [0, 100, 200]) context.fillText(nats, 26, y(nats));
   context.fillText("206, the mean image", width - 6, y(MEAN_IMAGE) - 8);
   context.fillText(`${last} steps`, width - 4, height - 6);
+  if (learned.steps && !isNumber(learned.loss)) context.fillText("NaN: not a number", width / 2, height / 2);
 }
 
 // It begins when the tab is opened, and rests while the tab or the page is hidden.
@@ -217,36 +230,21 @@ async function startLearning() {
   $("in-out").querySelectorAll(".in").forEach((canvas, i) => {
     paint(canvas, data.learning.test.subarray(PIXELS * i, PIXELS * (i + 1)));
   });
-  choosePreset("healthy");
+  choosePreset($("healthy"));
   watchOrRest(); // somebody may have left already
 }
 
 function makeDigits(id, count, what) {
-  for (let i = 1; i <= count; i++) {
-    const canvas = newCanvas(28);
-    canvas.className = `digit ${what.split(" ").at(-1)}`;
-    canvas.role = "img";
-    canvas.ariaLabel = `${what}, number ${i}`;
-    $(id).append(canvas);
-  }
+  for (let i = 1; i <= count; i++) $(id).append(newDigit(`${what}, number ${i}`, what.split(" ").at(-1)));
 }
 
 function listenToLearning() {
   makeDigits("in-out", 8, "Test digit in");
   makeDigits("in-out", 8, "Test digit out");
   makeDigits("invented", 6, "Sample from noise");
-  for (const [name, , words] of PRESETS) {
-    const button = document.createElement("button");
-    button.textContent = name;
-    button.title = words;
-    button.addEventListener("click", () => choosePreset(name));
-    $("presets").append(button);
-  }
-  for (const id of ["beta", "rate", "with-noise", "average"]) $(id).addEventListener("input", () => changeLevers());
-  $("units").addEventListener("change", () => {
-    changeLevers();
-    beginAnew();
-  });
+  for (const button of $("presets").children) button.addEventListener("click", () => choosePreset(button));
+  $("learn").addEventListener("input", () => changeLevers());
+  $("units").addEventListener("change", beginAnew);
   $("learn-run").addEventListener("click", (event) => {
     if (event.target.getAttribute("aria-disabled") !== "true") setLearning(!learning);
   });

@@ -27,13 +27,7 @@ function mix(share) {
 function makeNoise() {
   for (let i = 1; i <= 12; i++) {
     const pair = document.createElement("div");
-    for (const prior of ["standard", "learned"]) {
-      const canvas = newCanvas(28);
-      canvas.className = "digit";
-      canvas.role = "img";
-      canvas.ariaLabel = `Noise ${i}, ${prior} prior`;
-      pair.append(canvas);
-    }
+    for (const prior of ["standard", "learned"]) pair.append(newDigit(`Noise ${i}, ${prior} prior`));
     $("pairs").append(pair);
   }
   let seed = 1;
