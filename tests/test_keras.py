@@ -25,7 +25,7 @@ def classes_of_the_notebooks():
     found = {"VAE": utils.VAE, "FlowVAE": utils.FlowVAE}
     for source in (cell.source for path in [*NOTEBOOKS, *SOLUTIONS] for cell in cells(path, "code")):
         bases = "|".join(["VAE", *found])
-        own = set(re.findall(rf"^class (\w+)\(.*\b(?:\w*{bases})\b", source, re.MULTILINE)) - found.keys()
+        own = sorted(set(re.findall(rf"^class (\w+)\(.*\b(?:\w*{bases})\b", source, re.MULTILINE)) - found.keys())
         if (own and "return ..." not in source) or source.startswith("def conditional_parts"):
             exec(source, names)
             found |= {name: names[name] for name in own}
