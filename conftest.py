@@ -48,9 +48,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """With several processes of xdist, give each a whole file: the cells of a notebook need each other."""
+    """With several processes of xdist, give each a whole file, in order: the cells of a notebook need each other."""
     if getattr(config.option, "dist", "no") == "load":
-        config.option.dist = "loadfile"
+        config.option.dist, config.option.loadscopereorder = "loadfile", False
 
 
 def pytest_generate_tests(metafunc):

@@ -120,9 +120,6 @@ def git(*arguments):
     return subprocess.run(["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8").stdout
 
 
-STATUS_BEFORE = git("status", "--porcelain")
-
-
 def test_series_is_complete():
     """A missing notebook would break the series, and with none found the tests below would have nothing to fail on."""
     numbers = [int(path.name[:2]) for path in NOTEBOOKS]
@@ -358,8 +355,3 @@ def test_figures_come_from_the_notebooks():
 def test_style(command):
     """The code would not look the same from file to file, or hold what ruff calls a mistake."""
     subprocess.run([sys.executable, "-m", "ruff", *command], cwd=ROOT, check=True)
-
-
-def test_run_leaves_the_checkout_as_it_was():
-    """A run would leave files behind, or change one that git keeps; conftest.py puts this test last."""
-    assert git("status", "--porcelain") == STATUS_BEFORE
