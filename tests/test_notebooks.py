@@ -267,6 +267,13 @@ def test_relative_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(target), link
 
 
+@each_file
+def test_no_line_is_lost_on_the_site(path):
+    """The site would leave out a line of prose that begins with %, as that is a comment there."""
+    prose = re.sub(r"^```.*?^```$", "", markdown(path), flags=re.MULTILINE | re.DOTALL)
+    assert not re.search(r"^\s*%.*", prose, re.MULTILINE)
+
+
 def test_first_notebook_is_one_page():
     """A newcomer who wants to see a VAE would have to read a chapter, or lists, before the first picture."""
     page = nbformat.read(NOTEBOOKS[0], as_version=4).cells
