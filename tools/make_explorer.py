@@ -99,6 +99,8 @@ def page():
     (twin, codes), (main, main_codes) = models.values()
     active = [each["dimension"] for each in main["active"]]
     chosen = np.concatenate([np.flatnonzero(y_test == digit)[:8] for digit in range(10)])
+    # The test set's first half is the easier one, so a hundred, and five hundred, are taken from all of it.
+    spread = np.concatenate([np.arange(first, 10_000, 100) for first in range(0, 100, 20)])
     data = {
         "models": {"digits_2d": twin, "digits": main, "digits_flow": flow_model(load("digits_flow"), blob)},
         "dots": {
@@ -109,8 +111,8 @@ def page():
         "digits": {"labels": y_test[chosen].tolist(), "images": packed(x_test[chosen].tobytes())},
         "learning": {
             "images": bits(x_train[:5000].astype("float32") / 255),
-            "test": bits(x[:500]),
-            "labels": y_test[:500].tolist(),
+            "test": bits(x[spread]),
+            "labels": y_test[spread].tolist(),
         },
         "colours": [to_hex(colour) for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"][:10]],
     }

@@ -24,9 +24,7 @@ function blank() {
   return new Float32Array(784);
 }
 
-function isBlank() {
-  return !image.some((ink) => ink > 0);
-}
+const isBlank = () => !image.some((ink) => ink > 0);
 
 // Work for the next frame, once however often it is asked for.
 const requested = new Map();
@@ -51,6 +49,16 @@ function enable(button, on) {
   button.setAttribute("aria-disabled", !on);
 }
 
+// A finger that scrolls the page has already moved the slider on which it began: put it back, and what was kept of it.
+function settle(slider, keep, restore) {
+  let before;
+  slider.addEventListener("pointerdown", () => (before = [slider.value, keep()]));
+  slider.addEventListener("pointercancel", () => {
+    slider.value = before[0];
+    restore(before[1]);
+  });
+}
+
 // Call draw with the share of the time that is over, from 0 to 1, once a frame, while it returns true.
 function animate(milliseconds, draw) {
   const began = performance.now();
@@ -73,9 +81,7 @@ function paint(canvas, pixels) {
   context.putImageData(picture, 0, 0);
 }
 
-function show(canvas, logits) {
-  paint(canvas, logits.map(sigmoid));
-}
+const show = (canvas, logits) => paint(canvas, logits.map(sigmoid));
 
 function newCanvas(side) {
   const canvas = document.createElement("canvas");
@@ -91,9 +97,7 @@ function newDigit(name, kind = "") {
   return canvas;
 }
 
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function luminance(css) {
   const context = newCanvas(1).getContext("2d");

@@ -4,22 +4,20 @@
 
 const PLANE = 450; // the plane's own coordinates
 const MEAN_IMAGE = 206; // nats, from notebook 01
-const USUAL = { beta: 1, noise: true, rate: 3e-3, average: false };
+const USUAL = { beta: 1, noise: true, rate: 3e-3, average: false, units: 128 };
 let worker = null;
 let learned = null; // the last report
-let curve = []; // {steps, reconstruction, kl} of each report
-let healthy = []; // the curve of the longest run of this preset
+let curve = []; // {steps, reconstruction, kl, tested} of each report
 let chosen = null; // the preset's button
-let waiting = false; // for the first report of a new run
 let learning = false;
 let rested = false; // while nobody looked
 let learnSeed = 1;
 let summary = null; // the timer of the next words for screen readers
 let shades = null; // the classes' colours on white
 
-// Of positions on sliders, and back: beta is 0, and from 0.01 to 100; the rate from 1e-4 to 1.
-const betaOf = (position) => (position < 1 ? 0 : 10 ** ((position - 1) / 24.75 - 2));
-const ofBeta = (beta) => 1 + 24.75 * (Math.log10(beta) + 2);
+// Of positions on sliders, and back: beta is 0 at -1, and from 0.01 to 100; the rate from 1e-4 to 1.
+const betaOf = (position) => (position < 0 ? 0 : 10 ** (position / 25 - 2));
+const ofBeta = (beta) => 25 * (Math.log10(beta) + 2);
 const rateOf = (position) => 10 ** (position / 25 - 4);
 const ofRate = (rate) => 25 * (Math.log10(rate) + 4);
 const isNumber = ({ reconstruction, kl }) => Number.isFinite(reconstruction + kl);
@@ -41,30 +39,30 @@ function changeLevers(preset) {
     $(name).setAttribute("aria-valuetext", value);
   }
   chosen = preset;
-  curve = [...curve]; // what follows is not the healthy run's
   for (const button of $("presets").children) button.setAttribute("aria-pressed", button === preset);
   worker?.postMessage({ levers: levers() });
-  $("watch").textContent = preset ? preset.title : "";
-  const { notebook, section } = preset ? preset.dataset : {};
-  $("explained").textContent = section ? `Notebook ${notebook.slice(0, 2)}: ${section}` : "";
+  if (!preset) return; // the words stay: some say which lever to move
+  const { notebook, section } = preset.dataset;
+  $("watch").textContent = `${preset.textContent}: ${preset.title}`;
+  $("explained").textContent = `Notebook ${notebook.slice(0, 2)}: ${section}`;
   // The notebooks are pages where the site is; a clone opens without them.
-  if (section && location.protocol.startsWith("http")) {
+  if (location.protocol.startsWith("http")) {
     $("explained").href = `../notebooks/${notebook}.html#${section.toLowerCase().replace(/\W+/g, "-")}`;
   }
 }
 
 function choosePreset(preset) {
-  const { beta, noise, rate, average } = { ...USUAL, ...JSON.parse(preset.dataset.levers) };
+  const { beta, noise, rate, average, units } = { ...USUAL, ...JSON.parse(preset.dataset.levers) };
   $("beta").value = ofBeta(beta);
   $("rate").value = ofRate(rate);
   $("with-noise").checked = noise;
   $("average").checked = average;
+  $("units").value = units;
   changeLevers(preset);
   beginAnew();
 }
 
 function beginAnew() {
-  waiting = true;
   worker.postMessage({ anew: learnSeed });
   setLearning(true);
 }
@@ -76,12 +74,9 @@ function setLearning(on) {
 }
 
 function hear({ data: report }) {
-  waiting &&= report.steps > 0;
-  if (waiting) return;
   learned = report;
-  if (report.steps) curve.push({ steps: report.steps, ...report.loss });
+  if (report.steps) curve.push({ steps: report.steps, ...report.loss, tested: report.tested });
   else curve = [];
-  if (chosen === $("healthy") && curve.length > healthy.length) healthy = curve;
   if (learning && !report.running && report.steps) setLearning(false);
   enable($("learn-run"), report.steps < STOP && (!report.steps || isNumber(report.loss)));
   request("learn", drawLearning);
@@ -92,7 +87,7 @@ function hear({ data: report }) {
 }
 
 function inWords() {
-  const { steps, loss } = learned;
+  const { steps, loss, tested } = learned;
   if (!steps) return "Nothing learned yet.";
   const seen = `${steps} steps, ${(steps * BATCH).toLocaleString("en")} images`;
   if (!isNumber(loss)) return `${seen}: the loss is NaN. Lower the learning rate, and press Restart.`;
@@ -102,6 +97,7 @@ function inWords() {
   return (
     `${seen}: reconstruction ${loss.reconstruction.toFixed(1)} + KL ${loss.kl.toFixed(1)} nats per image` +
     (beta === 1 && !average ? "." : `${minimised}${weighted.toPrecision(3)}.`) +
+    ` Test digits, with noise: ${tested.toFixed(0)}.` +
     (steps === STOP ? " Training stops here, to save battery." : "")
   );
 }
@@ -137,12 +133,15 @@ function drawPlane() {
   context.setTransform($("plane").width / PLANE, 0, 0, $("plane").width / PLANE, 0, 0);
   drawTiles(context);
   const scale = PLANE / (2 * reach);
-  context.strokeStyle = "#55595f";
-  context.lineWidth = 1;
+  context.font = `bold ${16 * Math.max(1, PLANE / ($("plane").clientWidth || PLANE))}px system-ui, sans-serif`;
   for (const radius of [1, 2, 3]) {
+    context.strokeStyle = context.fillStyle = "#55595f";
+    context.lineWidth = 1;
     context.beginPath();
     context.arc(PLANE / 2, PLANE / 2, radius * scale, 0, 2 * Math.PI);
     context.stroke();
+    const below = [PLANE / 2 - 0.34 * radius * scale, PLANE / 2 + 0.94 * radius * scale];
+    if (reach === 4) write(context, `${radius} sd`, ...below, "white");
   }
   shades ||= classColours("white", "#1a1a1a");
   const groups = shades.map(() => []);
@@ -154,25 +153,26 @@ function drawPlane() {
     context.arc(...place, 2.5, 0, 2 * Math.PI);
     context.fill();
   });
-  context.font = `bold ${20 * Math.max(1, PLANE / ($("plane").clientWidth || PLANE))}px system-ui, sans-serif`;
   const named = []; // classes that coincide are named together
   groups.forEach((group, label) => {
     const median = [0, 1].map((axis) => group.map((place) => place[axis]).sort((a, b) => a - b)[group.length >> 1]);
-    const same = named.find(({ place }) => squaredDistance(place, median) < 100);
-    if (same) same.name += label;
-    else named.push({ place: median, name: `${label}` });
+    const same = named.find(({ place }) => squaredDistance(place, median) < 200);
+    if (same) same.labels.push(label);
+    else named.push({ place: median, labels: [label] });
   });
-  for (const { place, name } of named) {
-    context.fillStyle = shades[name] || "#1a1a1a";
-    write(context, name, ...place, "white");
+  for (const { place, labels } of named) {
+    context.fillStyle = labels.length > 1 ? "#1a1a1a" : shades[labels[0]];
+    const [name, above] = labels.length > 3 ? [`${labels.length} classes here`, 22] : [labels.join(","), 0];
+    write(context, name, place[0], place[1] - above, "white");
   }
-  $("view").textContent = `From −${reach} to ${reach}.`;
+  context.fillStyle = "#1a1a1a";
+  write(context, `−${reach} to ${reach}`, 60, 14, "white");
 }
 
 // Both parts of the loss, one on the other, against the steps.
 function drawCurve() {
   const context = $("curve").getContext("2d");
-  const [width, height, top] = [300, 150, 250];
+  const [width, height, top] = [300, 150, 320];
   context.setTransform($("curve").width / width, 0, 0, $("curve").height / height, 0, 0);
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
@@ -189,19 +189,14 @@ function drawCurve() {
     context.fill();
   }
   context.beginPath();
-  if (curve !== healthy) {
-    for (const { steps, reconstruction, kl } of healthy.filter(({ steps }) => steps <= last)) {
-      context.lineTo(x(steps), y(reconstruction + kl));
-    }
-  }
-  context.setLineDash([4, 2]);
+  for (const { steps, tested } of points) context.lineTo(x(steps), y(tested));
   context.stroke();
   context.fillStyle = "#1a1a1a";
   context.fillRect(30, y(MEAN_IMAGE), width - 34, 1);
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (const nats of [0, 100, 200]) context.fillText(nats, 26, y(nats));
+  for (const nats of [0, 100, 200, 300]) context.fillText(nats, 26, y(nats));
   context.fillText("206, the mean image", width - 6, y(MEAN_IMAGE) - 8);
   context.fillText(`${last} steps`, width - 4, height - 6);
   if (learned.steps && !isNumber(learned.loss)) context.fillText("NaN: not a number", width / 2, height / 2);
@@ -222,10 +217,9 @@ async function startLearning() {
   worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   worker.onmessage = hear;
   const uniform = seeded(1);
-  const noise = Float32Array.from({ length: 6 * LATENT }, () => normal(uniform));
-  const { images, test } = data.learning;
-  data.learning.images = await inflate(images);
-  data.learning.test = bits(await inflate(test));
+  const noise = Float32Array.from({ length: JUDGED * LATENT }, () => normal(uniform));
+  data.learning.images = await inflate(data.learning.images);
+  data.learning.test = bits(await inflate(data.learning.test));
   worker.postMessage({ data: { bytes: data.learning.images, test: data.learning.test, noise } });
   $("in-out").querySelectorAll(".in").forEach((canvas, i) => {
     paint(canvas, data.learning.test.subarray(PIXELS * i, PIXELS * (i + 1)));
@@ -234,14 +228,10 @@ async function startLearning() {
   watchOrRest(); // somebody may have left already
 }
 
-function makeDigits(id, count, what) {
-  for (let i = 1; i <= count; i++) $(id).append(newDigit(`${what}, number ${i}`, what.split(" ").at(-1)));
-}
-
 function listenToLearning() {
-  makeDigits("in-out", 8, "Test digit in");
-  makeDigits("in-out", 8, "Test digit out");
-  makeDigits("invented", 6, "Sample from noise");
+  for (let i = 1; i <= 8; i++) $("in-out").append(newDigit(`Test digit in, number ${i}`, "in"));
+  for (let i = 1; i <= 8; i++) $("in-out").append(newDigit(`Test digit out, number ${i}`, "out"));
+  for (let i = 1; i <= 6; i++) $("invented").append(newDigit(`Sample from noise, number ${i}`));
   for (const button of $("presets").children) button.addEventListener("click", () => choosePreset(button));
   $("learn").addEventListener("input", () => changeLevers());
   $("units").addEventListener("change", beginAnew);
@@ -253,6 +243,7 @@ function listenToLearning() {
     worker.postMessage({ step: true });
   });
   $("learn-anew").addEventListener("click", () => ++learnSeed && beginAnew());
+  for (const id of ["beta", "rate"]) settle($(id), () => chosen, changeLevers);
   document.addEventListener("visibilitychange", watchOrRest);
   changeLevers();
 }

@@ -94,6 +94,15 @@ class Learner {
     for (let i = 0; i < gradient.length; i++) bias[i % outputs] += gradient[i];
   }
 
+  // The two parts of the loss, nats per image.
+  cost(x, { mean, logVar }, logits) {
+    const rows = x.length / PIXELS;
+    let [reconstruction, kl] = [0, 0];
+    for (let i = 0; i < x.length; i++) reconstruction += (softplus(logits[i]) - x[i] * logits[i]) / rows;
+    mean.forEach((value, i) => (kl += (0.5 * (value ** 2 + Math.exp(logVar[i]) - 1 - logVar[i])) / rows));
+    return { reconstruction, kl };
+  }
+
   // One step of Adam on x (rows, 784), with noise (rows, 2); returns the two parts of the loss, nats per image.
   step(x, noise, { beta, rate, average }) {
     const rows = x.length / PIXELS;
@@ -102,12 +111,9 @@ class Learner {
     const code = this.encode(x, rows);
     const z = code.mean.map((value, i) => value + Math.exp(0.5 * code.logVar[i]) * noise[i]);
     const { h, logits } = this.decode(z, rows);
+    const cost = this.cost(x, code, logits);
 
-    let [reconstruction, kl] = [0, 0];
-    const onLogits = logits.map((logit, i) => {
-      reconstruction += softplus(logit) - x[i] * logit;
-      return scale * (sigmoid(logit) - x[i]);
-    });
+    const onLogits = logits.map((logit, i) => scale * (sigmoid(logit) - x[i]));
     this.collect("logits", h, onLogits, rows);
     const onH = new Float32Array(h.length);
     multiplyByTransposed(onLogits, this.layers.logits.weights, onH, rows, this.units, PIXELS, h);
@@ -116,7 +122,6 @@ class Learner {
     multiplyByTransposed(onH, this.layers.decoder.weights, onMean, rows, LATENT, this.units);
     const onLogVar = onMean.map((gradient, i) => {
       const variance = Math.exp(code.logVar[i]);
-      kl += 0.5 * (code.mean[i] ** 2 + variance - 1 - code.logVar[i]);
       return 0.5 * (gradient * noise[i] * Math.sqrt(variance) + beta * share * (variance - 1));
     });
     for (let i = 0; i < onMean.length; i++) onMean[i] += beta * share * code.mean[i];
@@ -127,7 +132,7 @@ class Learner {
     multiplyByTransposed(onLogVar, this.layers.logVar.weights, onCode, rows, this.units, LATENT, code.h);
     this.collect("encoder", x, onCode, rows);
     this.adam(rate);
-    return { reconstruction: reconstruction / rows, kl: kl / rows };
+    return cost;
   }
 
   adam(rate) {
@@ -167,6 +172,7 @@ function draw(images, size, uniform) {
 const STOP = 5000; // steps, so that a page left open does not drain a battery
 const TILES = 10; // the decoded plane is TILES x TILES digits
 const BATCH = 64;
+const JUDGED = 100; // test digits
 
 if (typeof document === "undefined") {
   let images, meanImage, test, noise, learner, running, timer;
@@ -183,12 +189,16 @@ if (typeof document === "undefined") {
       grid[2 * i] = reach * ((2 * (i % TILES) + 1) / TILES - 1);
       grid[2 * i + 1] = reach * (1 - (2 * Math.floor(i / TILES) + 1) / TILES);
     }
-    const z = new Float32Array([...grid, ...codes.subarray(0, 16), ...noise]);
+    const z = new Float32Array([...grid, ...codes.subarray(0, 16), ...noise.subarray(0, 12)]);
     const decoded = Uint8Array.from(learner.decode(z, z.length / LATENT).logits, (logit) => 255 * sigmoid(logit));
-    const { steps } = learner;
+    // What test digits cost, always with noise, in nats per image.
+    const few = test.subarray(0, JUDGED * PIXELS);
+    const code = learner.encode(few, JUDGED);
+    const sample = code.mean.map((value, i) => value + Math.exp(0.5 * code.logVar[i]) * noise[i]);
+    const { reconstruction, kl } = learner.cost(few, code, learner.decode(sample, JUDGED).logits);
     const loss = { reconstruction: sums.reconstruction / sums.steps, kl: sums.kl / sums.steps };
     sums = { reconstruction: 0, kl: 0, steps: 0 };
-    postMessage({ steps, codes, reach, decoded, loss, running });
+    postMessage({ steps: learner.steps, codes, reach, decoded, loss, tested: reconstruction + kl, running });
   };
 
   const step = () => {
@@ -224,7 +234,7 @@ if (typeof document === "undefined") {
       running = on && learner.steps < STOP;
       if (running) work();
     },
-    step: () => (step(), report()),
+    step: () => learner.steps < STOP && (step(), report()),
   };
   onmessage = ({ data }) => {
     for (const [name, value] of Object.entries(data)) commands[name](value);

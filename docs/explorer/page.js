@@ -72,6 +72,7 @@ async function start() {
   past = [];
   enable($("undo"), false);
   document.body.classList.add("ready");
+  $(`tab-${location.hash.slice(1)}`)?.click(); // explorer.html#learn begins there
 }
 
 start().catch((error) => {

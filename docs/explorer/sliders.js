@@ -14,13 +14,8 @@ function makeSliders() {
     input.dataset.dimension = dimension;
     input.setAttribute("aria-label", `Dimension ${rank + 1}, ${nats.toFixed(2)} nats`);
     input.addEventListener("input", () => request("sliders", () => decodeMain(MOVED)));
-    // A finger that scrolls the page has already moved the slider on which it began.
-    let before;
-    input.addEventListener("pointerdown", () => (before = [input.value, part("many", ".what").textContent]));
-    input.addEventListener("pointercancel", () => {
-      input.value = before[0];
-      request("sliders", () => decodeMain(before[1]));
-    });
+    const what = part("many", ".what");
+    settle(input, () => what.textContent, (words) => request("sliders", () => decodeMain(words)));
     $("sliders").append(label);
   });
   $("unused").textContent =
