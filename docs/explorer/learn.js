@@ -169,7 +169,7 @@ function drawPlane() {
   write(context, `−${reach} to ${reach}`, 60, 14, "white");
 }
 
-// Both parts of the loss, one on the other, against the steps.
+// Both parts of the loss, one on the other, against the steps; and, as a line, what test digits cost with noise.
 function drawCurve() {
   const context = $("curve").getContext("2d");
   const [width, height, top] = [300, 150, 320];
