@@ -97,7 +97,7 @@ function inWords() {
   return (
     `${seen}: reconstruction ${loss.reconstruction.toFixed(1)} + KL ${loss.kl.toFixed(1)} nats per image` +
     (beta === 1 && !average ? "." : `${minimised}${weighted.toPrecision(3)}.`) +
-    ` Test digits, with noise: ${tested.toFixed(0)}.` +
+    ` Their sum for test digits, with noise: ${tested.toFixed(0)}.` +
     (steps === STOP ? " Training stops here, to save battery." : "")
   );
 }
@@ -231,7 +231,7 @@ async function startLearning() {
 function listenToLearning() {
   for (let i = 1; i <= 8; i++) $("in-out").append(newDigit(`Test digit in, number ${i}`, "in"));
   for (let i = 1; i <= 8; i++) $("in-out").append(newDigit(`Test digit out, number ${i}`, "out"));
-  for (let i = 1; i <= 6; i++) $("invented").append(newDigit(`Sample from noise, number ${i}`));
+  for (let i = 1; i <= 6; i++) $("invented").append(newDigit(`Sample from the prior, number ${i}`));
   for (const button of $("presets").children) button.addEventListener("click", () => choosePreset(button));
   $("learn").addEventListener("input", () => changeLevers());
   $("units").addEventListener("change", beginAnew);
