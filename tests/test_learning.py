@@ -163,11 +163,11 @@ def test_without_noise_the_honest_loss_is_far_higher(opened):
     """A model that forgets its noise would look better than a healthy one, and nothing on the page say otherwise."""
     opened.click("#healthy")
     opened.wait_for_function("learned.steps > 200 && learned.steps < 1000", timeout=60_000)
-    healthy = "const { loss, tested } = learned; return tested - loss.reconstruction - loss.kl"
-    assert abs(opened.evaluate(f"(() => {{ {healthy} }})()")) < 40
+    excess = "learned.tested - learned.loss.reconstruction - learned.loss.kl"
+    assert abs(opened.evaluate(excess)) < 40
     opened.click("#presets button:text-is('no noise')")
     opened.wait_for_function("learned.steps > 400 && learned.steps < 1000", timeout=60_000)
-    assert opened.evaluate(f"(() => {{ {healthy} }})()") > 60
+    assert opened.evaluate(excess) > 60
 
 
 def test_it_rests_where_nobody_looks(opened):

@@ -5,10 +5,10 @@
 const PLANE = 450; // the plane's own coordinates
 const MEAN_IMAGE = 206; // nats, from notebook 01
 const USUAL = { beta: 1, noise: true, rate: 3e-3, average: false, units: 128 };
+
 let worker = null;
 let learned = null; // the last report
 let curve = []; // {steps, reconstruction, kl, tested} of each report
-let chosen = null; // the preset's button
 let learning = false;
 let rested = false; // while nobody looked
 let learnSeed = 1;
@@ -38,7 +38,6 @@ function changeLevers(preset) {
     $(name).nextElementSibling.textContent = value;
     $(name).setAttribute("aria-valuetext", value);
   }
-  chosen = preset;
   for (const button of $("presets").children) button.setAttribute("aria-pressed", button === preset);
   worker?.postMessage({ levers: levers() });
   if (!preset) return; // the words stay: some say which lever to move
@@ -243,7 +242,8 @@ function listenToLearning() {
     worker.postMessage({ step: true });
   });
   $("learn-anew").addEventListener("click", () => ++learnSeed && beginAnew());
-  for (const id of ["beta", "rate"]) settle($(id), () => chosen, changeLevers);
+  const pressed = () => $("presets").querySelector("[aria-pressed=true]");
+  for (const id of ["beta", "rate"]) settle($(id), pressed, changeLevers);
   document.addEventListener("visibilitychange", watchOrRest);
   changeLevers();
 }

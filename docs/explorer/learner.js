@@ -95,12 +95,10 @@ class Learner {
   }
 
   // The two parts of the loss, nats per image.
-  cost(x, { mean, logVar }, logits) {
+  cost(x, code, logits) {
     const rows = x.length / PIXELS;
-    let [reconstruction, kl] = [0, 0];
-    for (let i = 0; i < x.length; i++) reconstruction += (softplus(logits[i]) - x[i] * logits[i]) / rows;
-    mean.forEach((value, i) => (kl += (0.5 * (value ** 2 + Math.exp(logVar[i]) - 1 - logVar[i])) / rows));
-    return { reconstruction, kl };
+    const kl = klByDimension(code).reduce((sum, nats) => sum + nats);
+    return { reconstruction: reconstructionCost(x, logits) / rows, kl: kl / rows };
   }
 
   // One step of Adam on x (rows, 784), with noise (rows, 2); returns the two parts of the loss, nats per image.
@@ -109,7 +107,7 @@ class Learner {
     const share = 1 / rows;
     const scale = average ? share / PIXELS : share;
     const code = this.encode(x, rows);
-    const z = code.mean.map((value, i) => value + Math.exp(0.5 * code.logVar[i]) * noise[i]);
+    const z = sample(code, noise);
     const { h, logits } = this.decode(z, rows);
     const cost = this.cost(x, code, logits);
 
@@ -181,7 +179,7 @@ if (typeof document === "undefined") {
 
   const report = () => {
     const rows = test.length / PIXELS;
-    const codes = learner.encode(test, rows).mean;
+    const { mean: codes, logVar } = learner.encode(test, rows);
     const inside = (reach) => codes.filter((value) => Math.abs(value) > reach).length < 0.02 * codes.length;
     const reach = [4, 8, 16, 32, 64, 128].find(inside) || 256; // the plane shows nearly all codes
     const grid = new Float32Array(2 * TILES * TILES);
@@ -193,9 +191,8 @@ if (typeof document === "undefined") {
     const decoded = Uint8Array.from(learner.decode(z, z.length / LATENT).logits, (logit) => 255 * sigmoid(logit));
     // What test digits cost, always with noise, in nats per image.
     const few = test.subarray(0, JUDGED * PIXELS);
-    const code = learner.encode(few, JUDGED);
-    const sample = code.mean.map((value, i) => value + Math.exp(0.5 * code.logVar[i]) * noise[i]);
-    const { reconstruction, kl } = learner.cost(few, code, learner.decode(sample, JUDGED).logits);
+    const code = { mean: codes.subarray(0, JUDGED * LATENT), logVar: logVar.subarray(0, JUDGED * LATENT) };
+    const { reconstruction, kl } = learner.cost(few, code, learner.decode(sample(code, noise), JUDGED).logits);
     const loss = { reconstruction: sums.reconstruction / sums.steps, kl: sums.kl / sums.steps };
     sums = { reconstruction: 0, kl: 0, steps: 0 };
     postMessage({ steps: learner.steps, codes, reach, decoded, loss, tested: reconstruction + kl, running });

@@ -94,8 +94,8 @@ class VAE {
   }
 }
 
-function sample({ mean, logVar }) {
-  return mean.map((value, i) => value + Math.exp(0.5 * logVar[i]) * normal());
+function sample({ mean, logVar }, noise = mean.map(() => normal())) {
+  return mean.map((value, i) => value + Math.exp(0.5 * logVar[i]) * noise[i]);
 }
 
 // One draw from the standard normal distribution (Box and Muller).
